@@ -1,0 +1,49 @@
+# Alcove's commands. `make test` is all that CI runs (.ci/run).
+
+GO ?= go
+BIN := bin
+# Debian's packages put servers into sbin, which is not on every user's path.
+export PATH := $(PATH):/usr/sbin:/sbin
+# Go and npm keep their caches under HOME; a bare CI job may have none.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/$(BIN)/home
+endif
+
+.PHONY: all build race test setup unit suites fuzz interop bench bench-unpinned fmt lint clean
+
+all: build
+
+build: ## bin/alcove
+	$(GO) build -trimpath -o $(BIN)/alcove ./cmd/alcove
+
+race: ## bin/alcove-race, with the race detector
+	$(GO) build -race -o $(BIN)/alcove-race ./cmd/alcove
+
+test: setup $(BIN)/gate ## everything: format, vet, unit tests, suites, fuzzing, interop
+	@$(BIN)/gate
+
+setup: ## fetches what the tests need from outside; names what it cannot fetch
+	@sh scripts/setup.sh
+
+unit suites fuzz interop: setup $(BIN)/gate ## one stage of the tests
+	@$(BIN)/gate $@
+
+.PHONY: $(BIN)/gate
+$(BIN)/gate:
+	@$(GO) build -buildvcs=false -o $@ ./scripts/gate
+
+bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performance.md
+	cd bench && $(GO) run ./cmd/compare $(BENCH)
+
+bench-unpinned: ## the same without pinning processes to cores; prints only
+	cd bench && $(GO) run ./cmd/compare --pin=false --out= $(BENCH)
+
+fmt: ## formats every Go file
+	gofmt -w $$(find . -name '*.go' -not -path '*/node_modules/*')
+
+lint: $(BIN)/gate ## format check and vet, and the house rules
+	@$(BIN)/gate format vet
+	$(GO) test -count=1 ./internal/lint/...
+
+clean:
+	rm -rf $(BIN)
