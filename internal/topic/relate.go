@@ -11,6 +11,7 @@ func Covers(outer, inner string, outerIn, innerIn Dialect) bool {
 	if outer == "" || inner == "" {
 		return false
 	}
+	empty := true // whether what inner has matched so far may be no character at all
 	for first := true; ; first = false {
 		o, orest, omore := strings.Cut(outer, "/")
 		i, irest, imore := strings.Cut(inner, "/")
@@ -18,9 +19,9 @@ func Covers(outer, inner string, outerIn, innerIn Dialect) bool {
 			return !first || wildcardCovers(i, &outerIn, &innerIn)
 		}
 		if i == "#" {
-			// Every name has a first level, so "+/#" is as much as "#". Below
-			// that, "a/#" matches "a", which "a/+/#" does not.
-			return first && o == "+" && orest == "#" && outerIn.hidesAtMost(&innerIn)
+			// "a/#" matches "a", which "a/+/#" does not. But no name is empty,
+			// so "+/#" is as much as "#", and "/+/#" as "/#".
+			return empty && o == "+" && orest == "#" && (!first || outerIn.hidesAtMost(&innerIn))
 		}
 		if o == "+" {
 			if first && !wildcardCovers(i, &outerIn, &innerIn) {
@@ -35,7 +36,7 @@ func Covers(outer, inner string, outerIn, innerIn Dialect) bool {
 		if !omore {
 			return false
 		}
-		outer, inner = orest, irest
+		outer, inner, empty = orest, irest, first && i == ""
 	}
 }
 
@@ -89,11 +90,13 @@ func Intersects(a, b string, aIn, bIn Dialect) bool {
 		if x != "+" && y != "+" && !levelMeets(x, y, &aIn, &bIn) {
 			return false
 		}
+		// A filter that ends meets the parent of the other's "#", unless that
+		// is the parent of "/#": no name is empty.
 		if !xmore {
-			return !ymore || yrest == "#"
+			return !ymore || yrest == "#" && !(first && y == "")
 		}
 		if !ymore {
-			return xrest == "#"
+			return xrest == "#" && !(first && x == "")
 		}
 		a, b = xrest, yrest
 	}

@@ -1,0 +1,95 @@
+package topic
+
+import (
+	"strconv"
+	"testing"
+)
+
+// BenchmarkMatchSmall is a tree such as a small tenant has.
+func BenchmarkMatchSmall(b *testing.B) {
+	tree := NewTree[int]("flespi")
+	for i := range 30 {
+		tree.Add("bench/topic/"+strconv.Itoa(i), i)
+	}
+	b.Run("exact", func(b *testing.B) {
+		benchMatch(b, tree, "bench/topic/7", "bench/topic/29")
+	})
+	tree.Add("bench/+/7", 1)
+	tree.Add("other/#", 2)
+	b.Run("wildcards", func(b *testing.B) {
+		benchMatch(b, tree, "bench/topic/7", "bench/topic/29")
+	})
+}
+
+// BenchmarkMatchExact1M has a million exact filters.
+func BenchmarkMatchExact1M(b *testing.B) {
+	tree := NewTree[int]("flespi")
+	for i := range 1_000_000 {
+		tree.Add("fleet/"+strconv.Itoa(i)+"/position", i)
+	}
+	benchMatch(b, tree, spread("fleet/", "/position", 1_000_000)...)
+}
+
+// BenchmarkMatchWildcard100k has 10⁵ wildcard filters of three shapes.
+func BenchmarkMatchWildcard100k(b *testing.B) {
+	tree := NewTree[int]("flespi")
+	for i := range 100_000 {
+		s := strconv.Itoa(i)
+		tree.Add([]string{"fleet/" + s + "/+/state", "+/" + s + "/x/#", "fleet/+/" + s}[i%3], i)
+	}
+	benchMatch(b, tree, spread("fleet/", "/x/state", 100_000)...)
+}
+
+// spread makes 1,024 names out of n, far from each other.
+func spread(head, tail string, n int) (names []string) {
+	for i := range 1024 {
+		names = append(names, head+strconv.Itoa(i*7919%n)+tail)
+	}
+	return names
+}
+
+func benchMatch(b *testing.B, tree *Tree[int], names ...string) {
+	topics := make([][]byte, len(names))
+	for i, n := range names {
+		topics[i] = []byte(n)
+	}
+	dst := make([]int, 0, 64)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		dst = tree.Match(topics[i%len(topics)], dst[:0])
+	}
+}
+
+func BenchmarkAddRemove(b *testing.B) {
+	tree := NewTree[int]("flespi")
+	for i := range 100_000 {
+		tree.Add("fleet/"+strconv.Itoa(i)+"/+/state", i)
+	}
+	filters := spread("fleet/", "/+/other", 1_000_000)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		f := filters[i%len(filters)]
+		tree.Add(f, i)
+		tree.Remove(f, i)
+	}
+}
+
+func BenchmarkCheckName(b *testing.B) {
+	name := []byte("building/7/floor/3/sensor/12/temperature")
+	b.ReportAllocs()
+	for b.Loop() {
+		if CheckName(name, 64) != nil {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkMatchSelector(b *testing.B) {
+	name := []byte("building/7/floor/3/sensor/12/temperature")
+	b.ReportAllocs()
+	for b.Loop() {
+		if !MatchSelector("building/7,8/+/3/#", name) {
+			b.Fatal("no match")
+		}
+	}
+}
