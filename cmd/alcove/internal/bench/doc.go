@@ -1,0 +1,29 @@
+// Package bench loads a broker and measures it: messages in and out per second,
+// latency, the broker's CPU time per message and its memory, and whether any message
+// was lost, duplicated or came out of order. It hides the raw connections, the packet
+// building and the clockwork; `alcove bench` prints its Result.
+//
+// # Nouns
+//
+// A Scenario names a load. A cell is a topic with its publishers and subscribers:
+// cells share nothing, so each is driven by one thread. A link is one connection to
+// the broker in raw form: packets are encoded once as templates, and received bytes
+// are parsed where they lie. A flow is what one subscriber has seen of one publisher.
+//
+// # How it measures
+//
+// Throughput runs are a closed loop: a publisher is at most a window ahead of its
+// slowest subscriber, so a broker is measured at the pace it can sustain. Latency
+// runs are an open loop: message k is due at start + k/rate whether or not the broker
+// keeps up, and its latency counts from the moment it was due. A stall therefore
+// shows in every message that it delayed (no coordinated omission).
+//
+// Each payload begins with its publisher's number, a sequence number and the time at
+// which it was due; every subscriber checks every message.
+//
+// # Ownership
+//
+// cell.mu guards a cell, its links and flows. On Linux one thread owns the cells
+// dealt to it and waits in epoll; TLS and WebSocket links (and other systems) have a
+// goroutine each. Only the meter's atomic counters are read from elsewhere.
+package bench

@@ -1,0 +1,375 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"alcove/internal/client"
+	"alcove/internal/mqtt"
+)
+
+// Config says what to load and how. Zero values take the scenario's own.
+type Config struct {
+	Scenario    string
+	Endpoint    client.Endpoint
+	Version     mqtt.Version
+	Token       string // user name of every connection; empty: none
+	PID         int    // the broker's process, for CPU and memory; 0: not measured
+	Warmup      time.Duration
+	Duration    time.Duration
+	Payload     int // bytes
+	QoS         int // -1: the scenario's
+	Connections int
+	Count       int // subscriptions or messages, where a scenario has a number of them
+	Window      int
+	Batch       int     // messages in one write
+	Rate        float64 // messages a second, which makes it an open loop
+	Threads     int
+	Progress    io.Writer // one line a second; nil: none
+}
+
+// Result is what a run has measured. Figures that were not measured are 0.
+type Result struct {
+	Scenario      string  `json:"scenario"`
+	URL           string  `json:"url"`
+	Version       string  `json:"version"`
+	QoS           int     `json:"qos"`
+	PayloadBytes  int     `json:"payload_bytes"`
+	Connections   int     `json:"connections"`
+	Count         int     `json:"count,omitempty"`
+	Seconds       float64 `json:"seconds"`
+	InPerS        float64 `json:"in_per_s"`
+	OutPerS       float64 `json:"out_per_s"`
+	CPUPerMsg     float64 `json:"cpu_us_per_msg"`
+	CPUPerPublish float64 `json:"cpu_us_per_publish,omitempty"`
+	CPUPerConnect float64 `json:"cpu_us_per_connect,omitempty"`
+	P50           float64 `json:"p50_us"`
+	P99           float64 `json:"p99_us"`
+	P999          float64 `json:"p999_us"`
+	Max           float64 `json:"max_us"`
+	DriverLateP99 float64 `json:"driver_late_p99_us,omitempty"`
+	RSS           int64   `json:"rss_bytes"`
+	RSSPerConn    float64 `json:"rss_per_conn_bytes"`
+	RSSPerSub     float64 `json:"rss_per_subscription_bytes,omitempty"`
+	Sent          uint64  `json:"sent"`
+	Received      uint64  `json:"received"`
+	Lost          uint64  `json:"lost"`
+	Duplicated    uint64  `json:"duplicated"`
+	OutOfOrder    uint64  `json:"out_of_order"`
+	Errors        uint64  `json:"errors"`
+	FirstError    string  `json:"first_error,omitempty"`
+}
+
+// run is one measurement under way.
+type run struct {
+	cfg   Config
+	s     Scenario
+	meter *meter
+	name  string // prefix of topics and client identifiers, new for each run
+	binds atomic.Uint32
+	ids   atomic.Uint32
+}
+
+// Limits of a drive: how long a closed loop may stand still before what is missing
+// counts as lost, and how long the end waits for the last messages.
+const (
+	stallTime = 3 * time.Second
+	drainTime = 10 * time.Second
+	maxStalls = 5
+)
+
+// Run measures one scenario.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	s, ok := Find(cfg.Scenario)
+	if !ok {
+		return nil, fmt.Errorf("unknown scenario %q; there are: %s", cfg.Scenario, strings.Join(Names(), ", "))
+	}
+	s.complete(&cfg)
+	if cfg.Payload < MinPayload {
+		return nil, fmt.Errorf("payload of %d bytes: at least %d are needed for the sequence number and the time", cfg.Payload, MinPayload)
+	}
+	if cfg.QoS > 2 {
+		return nil, fmt.Errorf("QoS %d does not exist", cfg.QoS)
+	}
+	r := &run{cfg: cfg, s: s, meter: &meter{clock: clock{time.Now()}}}
+	r.name = "b" + strconv.FormatUint(uint64(rand.Uint32()), 36)
+	if _, err := r.sample(); err != nil {
+		return nil, err
+	}
+	res := &Result{Scenario: s.Name, URL: cfg.Endpoint.String(), Version: cfg.Version.String(), QoS: cfg.QoS,
+		PayloadBytes: cfg.Payload, Connections: cfg.Connections, Count: cfg.Count}
+	if err := s.measure(ctx, r, res); err != nil {
+		return nil, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	res.Errors = r.meter.errors.Load()
+	return res, nil
+}
+
+// bind spreads connections over source addresses, since one address has only 28,000
+// ports for a given destination.
+func (r *run) bind() string {
+	n := r.binds.Add(1)
+	host, _, err := net.SplitHostPort(r.cfg.Endpoint.Address)
+	if err != nil || runtime.GOOS != "linux" || r.cfg.Connections < 20_000 {
+		return ""
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || ip.To4() == nil {
+		return ""
+	}
+	return "127.0.0." + strconv.Itoa(int(1+n/20_000))
+}
+
+// clientID returns a new client identifier of at most 23 characters, the most that
+// MQTT 3.1 allows.
+func (r *run) clientID() string { return r.name + "-" + strconv.Itoa(int(r.ids.Add(1))) }
+
+// dialers is the number of connections opened at a time.
+const dialers = 64
+
+// open opens one connection for each greeting, many at a time.
+func (r *run) open(ctx context.Context, greetings []hello) ([]net.Conn, error) {
+	conns := make([]net.Conn, len(greetings))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(dialers, len(greetings)) {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(greetings) {
+					return
+				}
+				conn, err := r.connect(ctx, greetings[i])
+				if err != nil {
+					cancel(fmt.Errorf("connection %d of %d: %w", i+1, len(greetings), err))
+					return
+				}
+				conns[i] = conn
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		closeAll(conns)
+		return nil, context.Cause(ctx)
+	}
+	return conns, nil
+}
+
+func closeAll(conns []net.Conn) {
+	for _, c := range conns {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// drive serves the cells until finished reports true, the context ends, or nothing
+// has moved for too long.
+type drive struct {
+	r     *run
+	cells []*cell
+	loops []*loop
+	links []*link // driven by goroutines
+	wg    sync.WaitGroup
+}
+
+// begin deals the cells to loops and starts them.
+func (r *run) begin(cells []*cell) (*drive, error) {
+	d := &drive{r: r, cells: cells}
+	r.meter.closing.Store(false)
+	for range min(r.cfg.Threads, len(cells)) {
+		lp, err := newLoop(r.meter)
+		if err != nil {
+			return nil, err
+		}
+		d.loops = append(d.loops, lp)
+	}
+	for i, c := range cells {
+		lp := d.loops[i%len(d.loops)]
+		lp.cells = append(lp.cells, c)
+		lp.timed = lp.timed || c.pace.rate > 0
+		c.begin()
+		for _, l := range c.links() {
+			taken, err := lp.take(l)
+			if err != nil {
+				return nil, err
+			}
+			if !taken {
+				l.fd, l.kick = -1, make(chan struct{}, 1)
+				d.links = append(d.links, l)
+			}
+		}
+	}
+	for _, l := range d.links {
+		d.wg.Go(l.drive)
+	}
+	for _, lp := range d.loops {
+		go lp.run()
+	}
+	return d, nil
+}
+
+// links returns the connections of a cell.
+func (c *cell) links() []*link {
+	all := append([]*link(nil), c.subs...)
+	for _, p := range c.pubs {
+		if !p.retired {
+			all = append(all, p.link)
+		}
+	}
+	return all
+}
+
+// wait returns when done does, with a progress line each second and an eye on stalls.
+func (d *drive) wait(ctx context.Context, limit time.Duration, done func() bool) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	stalls := 0
+	begin, moved, line := time.Now(), time.Now(), time.Now()
+	last, lastSent := d.r.meter.received.Load(), d.r.meter.sent.Load()
+	shown, shownSent := last, lastSent
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		in, out := d.r.meter.sent.Load(), d.r.meter.received.Load()
+		if in != lastSent || out != last {
+			last, lastSent, moved = out, in, time.Now()
+		} else if time.Since(moved) > stallTime {
+			for _, c := range d.cells {
+				c.unstick()
+			}
+			d.r.meter.errors.Add(1)
+			moved = time.Now()
+			if stalls++; stalls > maxStalls {
+				return errors.New("the broker has stopped answering")
+			}
+		}
+		if gone := time.Since(line); gone >= time.Second {
+			d.r.progress(time.Since(begin), float64(in-shownSent)/gone.Seconds(), float64(out-shown)/gone.Seconds())
+			shown, shownSent, line = out, in, time.Now()
+		}
+		if limit > 0 && time.Since(begin) > limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (r *run) progress(since time.Duration, in, out float64) {
+	if r.cfg.Progress != nil {
+		fmt.Fprintf(r.cfg.Progress, "%-10s %4.0fs  in %11.0f/s  out %11.0f/s  errors %d\n",
+			r.s.Name, since.Seconds(), in, out, r.meter.errors.Load())
+	}
+}
+
+// settle stops the publishers and waits for what is under way.
+func (d *drive) settle(ctx context.Context) error {
+	for _, c := range d.cells {
+		c.mu.Lock()
+		c.stopped, c.pace.limit = true, 0
+		c.mu.Unlock()
+	}
+	return d.wait(ctx, drainTime, d.settled)
+}
+
+func (d *drive) settled() bool {
+	for _, c := range d.cells {
+		if !c.settled() {
+			return false
+		}
+	}
+	return true
+}
+
+// end closes the connections and waits for the threads.
+func (d *drive) end() {
+	d.r.meter.closing.Store(true)
+	for _, lp := range d.loops {
+		lp.stop.Store(true)
+	}
+	for _, l := range d.links {
+		l.conn.Close()
+	}
+	for _, lp := range d.loops {
+		<-lp.done
+	}
+	d.wg.Wait()
+}
+
+// tally adds the cells' counts to the result.
+func (d *drive) tally(res *Result) {
+	var hist, late Histogram
+	var first error
+	for _, c := range d.cells {
+		c.mu.Lock()
+		var sent, got, again uint64
+		for _, p := range c.pubs {
+			sent += p.sent
+			late.Merge(&p.lateness)
+			for _, s := range c.subs {
+				f := &s.flows[p.number]
+				got += f.received
+				again += f.duplicated
+				res.OutOfOrder += f.disordered
+				if c.scatter == nil && !c.pace.alone {
+					res.Lost += f.absent(p.sent)
+				}
+			}
+		}
+		if s := c.scatter; s != nil && !c.pace.alone && sent*s.fan > got-again {
+			res.Lost += sent*s.fan - (got - again)
+		}
+		res.Duplicated += again
+		res.Sent += sent
+		res.Received += got
+		if c.hist != nil {
+			hist.Merge(c.hist)
+		}
+		if first == nil {
+			first = c.first
+		}
+		c.mu.Unlock()
+	}
+	if hist.Count() > 0 {
+		res.P50, res.P99 = float64(hist.Quantile(0.50))/1e3, float64(hist.Quantile(0.99))/1e3
+		res.P999, res.Max = float64(hist.Quantile(0.999))/1e3, float64(hist.max)/1e3
+		res.DriverLateP99 = float64(late.Quantile(0.99)) / 1e3
+	}
+	if first != nil {
+		res.FirstError = first.Error()
+	}
+}
+
+// rates fills in what two samples tell about the time between them.
+func (res *Result) rates(a, b sample) {
+	in, out := b.sent-a.sent, b.received-a.received
+	res.Seconds = float64(b.at-a.at) / 1e9
+	if res.Seconds > 0 {
+		res.InPerS, res.OutPerS = float64(in)/res.Seconds, float64(out)/res.Seconds
+	}
+	if cpu := float64((b.usage.CPU - a.usage.CPU).Microseconds()); cpu > 0 && in+out > 0 {
+		res.CPUPerMsg = cpu / float64(in+out)
+		if in > 0 {
+			res.CPUPerPublish = cpu / float64(in)
+		}
+	}
+	res.RSS = b.usage.RSS
+}
+
+// errNoPID is given by scenarios whose main figure comes from the broker's process.
+var errNoPID = errors.New("memory is measured in the broker's process: give --pid")

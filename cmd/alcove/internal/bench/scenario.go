@@ -1,0 +1,127 @@
+package bench
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"alcove/internal/mqtt"
+)
+
+// Scenario names a load with its usual sizes.
+type Scenario struct {
+	Name  string
+	About string
+
+	connections int // what Config.Connections means by default
+	count       int
+	payload     int
+	qos         int
+	window      int
+	rate        float64
+	batch       int
+	tls         bool // wants an endpoint of TLS
+	ws          bool
+
+	// shape splits a number of connections into cells with so many publishers and
+	// subscribers each; nil for scenarios of another kind.
+	shape func(connections int) (cells, pubs, subs int)
+
+	measure func(ctx context.Context, r *run, res *Result) error
+}
+
+// The usual sizes.
+const (
+	usualPayload = 64
+	usualWindow  = 1024
+	usualBatch   = 32
+)
+
+func pairs(n int) (int, int, int)  { return max(1, n/2), 1, 1 }
+func r13(n int) (int, int, int)    { return max(1, n/4), 1, 3 }
+func fanOut(n int) (int, int, int) { return 1, 1, max(1, n-1) }
+func fanIn(n int) (int, int, int)  { return 1, max(1, n-1), 1 }
+
+var scenarios = []Scenario{
+	{Name: "r13", About: "30 publishers, 3 subscribers a topic, QoS 0", connections: 120, shape: r13},
+	{Name: "pair", About: "50 publishers, each with its subscriber, QoS 0", connections: 100, shape: pairs},
+	{Name: "fan500", About: "1 publisher, 500 subscribers, QoS 0", connections: 501, shape: fanOut},
+	{Name: "fanin", About: "100 publishers, 1 subscriber, QoS 0", connections: 101, shape: fanIn},
+	{Name: "qos1-100", About: "50 pairs, QoS 1, 100 messages under way each", connections: 100, shape: pairs, qos: 1, window: 100},
+	{Name: "qos1-20", About: "50 pairs, QoS 1, 20 messages under way each", connections: 100, shape: pairs, qos: 1, window: 20},
+	{Name: "qos2-20", About: "50 pairs, QoS 2, 20 messages under way each", connections: 100, shape: pairs, qos: 2, window: 20},
+	{Name: "latency", About: "10,000 messages a second over 50 pairs, one a write, open loop", connections: 100, shape: pairs, rate: 10_000, batch: 1},
+	{Name: "idle", About: "10,000 idle connections with a subscription each: memory", connections: 10_000, measure: measureIdle},
+	{Name: "idle-tls", About: "the same over TLS", connections: 10_000, tls: true, measure: measureIdle},
+	{Name: "idle-ws", About: "the same over WebSocket", connections: 10_000, ws: true, measure: measureIdle},
+	{Name: "subs-exact", About: "1,000,000 exact subscriptions: memory, then CPU per publish", connections: 100, count: 1_000_000, window: 256, measure: measureSubscriptions},
+	{Name: "subs-wild", About: "100,000 wildcard subscriptions: memory, then CPU per publish", connections: 100, count: 100_000, window: 256, measure: measureSubscriptions},
+	{Name: "connect", About: "connections opened as fast as they are accepted: CPU each", connections: 19_500, measure: measureConnect},
+	{Name: "drain", About: "messages queued for offline sessions, QoS 1, then fetched", connections: 10, count: 100_000, qos: 1, window: 100, measure: measureDrain},
+	{Name: "retained", About: "retained messages stored under as many topics, then fetched", connections: 10, count: 100_000, qos: 1, window: 500, measure: measureRetained},
+}
+
+// Scenarios returns all scenarios in the order in which they are shown.
+func Scenarios() []Scenario { return scenarios }
+
+// Names returns the names of all scenarios.
+func Names() []string {
+	names := make([]string, len(scenarios))
+	for i, s := range scenarios {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// Find returns the scenario of the given name.
+func Find(name string) (Scenario, bool) {
+	for _, s := range scenarios {
+		if s.Name == name {
+			if s.measure == nil {
+				s.measure = measureTraffic
+			}
+			return s, true
+		}
+	}
+	return Scenario{}, false
+}
+
+// complete puts the scenario's sizes where the configuration has none.
+func (s Scenario) complete(cfg *Config) {
+	if cfg.QoS < 0 {
+		cfg.QoS = s.qos
+	}
+	set(&cfg.Connections, s.connections)
+	set(&cfg.Count, s.count)
+	set(&cfg.Payload, s.payload, usualPayload)
+	set(&cfg.Window, s.window, usualWindow)
+	set(&cfg.Threads, max(1, runtime.GOMAXPROCS(0)/2))
+	if cfg.Rate == 0 {
+		cfg.Rate = s.rate
+	}
+	set(&cfg.Batch, s.batch)
+	if cfg.Rate > 0 {
+		set(&cfg.Batch, 1)
+	}
+	set(&cfg.Batch, usualBatch)
+	cfg.Batch = min(cfg.Batch, cfg.Window)
+	if cfg.Duration == 0 {
+		cfg.Duration = 5 * time.Second
+	}
+	if cfg.Version == 0 {
+		cfg.Version = mqtt.V311
+	}
+	if s.shape != nil {
+		cells, pubs, subs := s.shape(cfg.Connections)
+		cfg.Connections = cells * (pubs + subs)
+	}
+}
+
+// set gives the field the first of the values that is not 0, unless it has one.
+func set(field *int, values ...int) {
+	for _, v := range values {
+		if *field == 0 {
+			*field = v
+		}
+	}
+}

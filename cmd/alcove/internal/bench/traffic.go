@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"alcove/internal/mqtt"
+)
+
+// newCell makes a cell with the run's settings.
+func (r *run) newCell() *cell {
+	c := &cell{version: r.cfg.Version, qos: mqtt.QoS(r.cfg.QoS), meter: r.meter}
+	c.pace = pace{window: r.cfg.Window, batch: r.cfg.Batch, rate: r.cfg.Rate}
+	if r.cfg.Rate > 0 {
+		c.hist = new(Histogram)
+	}
+	return c
+}
+
+// join adds a subscriber to a cell of the given number of publishers.
+func (c *cell) join(conn net.Conn, pubs int) {
+	c.subs = append(c.subs, &link{cell: c, conn: conn, fd: -1, flows: make([]flow, pubs)})
+}
+
+// enter adds a publisher to a cell.
+func (c *cell) enter(conn net.Conn, tmpl template, place int) {
+	p := &publisher{number: uint32(len(c.pubs)), place: place, tmpl: tmpl, rng: rand.New(rand.NewPCG(1, uint64(place)))}
+	p.link = &link{cell: c, conn: conn, fd: -1, pub: p}
+	c.pubs = append(c.pubs, p)
+}
+
+// build opens the connections of a traffic scenario: subscribers first.
+func (r *run) build(ctx context.Context) ([]*cell, error) {
+	n, pubs, subs := r.s.shape(r.cfg.Connections)
+	qos := mqtt.QoS(r.cfg.QoS)
+	var greetings []hello
+	for i := range n {
+		for range subs {
+			greetings = append(greetings, hello{id: r.clientID(), clean: true, filters: []string{r.topic(i)}, qos: qos})
+		}
+	}
+	for range n * pubs {
+		greetings = append(greetings, hello{id: r.clientID(), clean: true})
+	}
+	conns, err := r.open(ctx, greetings)
+	if err != nil {
+		return nil, err
+	}
+	cells := make([]*cell, n)
+	publishers := conns[n*subs:]
+	for i := range cells {
+		c := r.newCell()
+		c.pace.share = n * pubs
+		for j := range subs {
+			c.join(conns[i*subs+j], pubs)
+		}
+		tmpl := newTemplate(r.cfg.Version, r.topic(i), qos, r.cfg.Payload, r.cfg.Batch)
+		for j := range pubs {
+			own := tmpl
+			own.packets = append([]byte(nil), tmpl.packets...)
+			c.enter(publishers[i*pubs+j], own, j*n+i)
+		}
+		cells[i] = c
+	}
+	return cells, nil
+}
+
+func (r *run) topic(i int) string { return fmt.Sprintf("bench/%s/%d", r.name, i) }
+
+// measureTraffic runs publishers against subscribers for a time.
+func measureTraffic(ctx context.Context, r *run, res *Result) error {
+	cells, err := r.build(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range cells {
+		c.pace.start = r.meter.now() + int64(10*time.Millisecond)
+	}
+	d, err := r.begin(cells)
+	if err != nil {
+		return err
+	}
+	defer d.end()
+	return r.timed(ctx, d, res)
+}
+
+// timed lets a drive warm up, measures it for the configured time, and settles it.
+func (r *run) timed(ctx context.Context, d *drive, res *Result) error {
+	if err := d.wait(ctx, r.cfg.Warmup, d.broken); err != nil {
+		return err
+	}
+	r.meter.measuring.Store(true)
+	a, err := r.sample()
+	if err != nil {
+		return err
+	}
+	if err := d.wait(ctx, r.cfg.Duration, d.broken); err != nil {
+		return err
+	}
+	b, err := r.sample()
+	if err != nil {
+		return err
+	}
+	r.meter.measuring.Store(false)
+	res.rates(a, b)
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	d.tally(res)
+	if res.Received == 0 {
+		if res.FirstError != "" {
+			return errors.New(res.FirstError)
+		}
+		return errors.New("not one message arrived")
+	}
+	return nil
+}
+
+// broken reports whether every publisher's connection has ended.
+func (d *drive) broken() bool {
+	for _, c := range d.cells {
+		c.mu.Lock()
+		alive := false
+		for _, p := range c.pubs {
+			alive = alive || !p.link.dead
+		}
+		c.mu.Unlock()
+		if alive {
+			return false
+		}
+	}
+	return true
+}
