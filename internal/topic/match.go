@@ -68,17 +68,14 @@ func matchLevel[T text](d *Dialect, want string, level T) bool {
 	return d.Selectors && hasWord(want, level) // [EXT-SEL-1]
 }
 
-// hasWord reports whether a comma list holds word. A text without a comma is
-// no list and holds nothing.
+// hasWord reports whether a comma list holds word.
 func hasWord[T text](list string, word T) bool {
-	comma := false
 	for from := 0; from <= len(list); {
 		end := from
 		for end < len(list) && list[end] != ',' {
 			end++
 		}
-		comma = comma || end < len(list)
-		if comma && list[from:end] == string(word) {
+		if list[from:end] == string(word) {
 			return true
 		}
 		from = end + 1

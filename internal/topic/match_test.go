@@ -129,13 +129,16 @@ func TestSelectorNamesHiddenTopics(t *testing.T) {
 func TestMatchAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := rapid.SampledFrom(dialects).Draw(t, "dialect")
-		filter := genFilter(5, d.Selectors).Draw(t, "filter")
-		name := genName(6).Draw(t, "name")
-		if got, want := MatchIn(d, filter, name), naive(d, filter, name); got != want {
-			t.Fatalf("MatchIn(%+v, %q, %q) = %v", d, filter, name, got)
-		}
-		if MatchIn(d, filter, name) != MatchIn(d, filter, []byte(name)) {
-			t.Fatalf("%q on %q: string and bytes differ", filter, name)
+		vocabulary := genWords.Draw(t, "words")
+		filter, name := genFilter(vocabulary, 4, d.Selectors), genName(vocabulary, 4)
+		for range 20 {
+			f, n := filter.Draw(t, "filter"), name.Draw(t, "name")
+			if got, want := MatchIn(d, f, n), naive(d, f, n); got != want {
+				t.Fatalf("MatchIn(%+v, %q, %q) = %v", d, f, n, got)
+			}
+			if MatchIn(d, f, n) != MatchIn(d, f, []byte(n)) {
+				t.Fatalf("%q on %q: string and bytes differ", f, n)
+			}
 		}
 	})
 }

@@ -40,29 +40,36 @@ var words = []string{"a", "b", "c", "", "a!", "a.", "a-", "a0", "aa", "$", "$a",
 // lists are selector levels.
 var lists = []string{"a,b", "b,a", "a,b,c", "$a,a", "r,a", "r,$a", "a!,a", "a.,a,a0", "é,b", "a,a"}
 
-// genName makes names of up to depth levels.
-func genName(depth int) *rapid.Generator[string] {
-	level := rapid.SampledFrom(words)
+// genWords picks a small vocabulary, so that names and filters drawn from it
+// meet often, whichever odd levels it holds.
+var genWords = rapid.SliceOfNDistinct(rapid.SampledFrom(words), 2, 5, rapid.ID[string])
+
+// genName makes names of up to depth levels out of a vocabulary.
+func genName(vocabulary []string, depth int) *rapid.Generator[string] {
+	level := rapid.SampledFrom(vocabulary)
 	return rapid.Custom(func(t *rapid.T) string {
-		for {
-			name := strings.Join(rapid.SliceOfN(level, 1, depth).Draw(t, "levels"), "/")
-			if name != "" {
-				return name
-			}
+		n := rapid.IntRange(1, depth).Draw(t, "depth")
+		name := strings.Join(rapid.SliceOfN(level, n, n).Draw(t, "levels"), "/")
+		if name == "" {
+			return "/"
 		}
+		return name
 	})
 }
 
-// genFilter makes legal filters of up to depth levels, with selectors or not.
-func genFilter(depth int, selectors bool) *rapid.Generator[string] {
-	pool := append([]string{"+", "+", "+", "+", "+", "+"}, words...)
+// genFilter makes legal filters of up to depth levels out of a vocabulary,
+// with selectors or not.
+func genFilter(vocabulary []string, depth int, selectors bool) *rapid.Generator[string] {
+	pool := append([]string{"+", "+"}, vocabulary...)
 	if selectors {
-		pool = append(slices.Clone(pool[:len(pool)-1]), lists...) // "," is no list
+		pool = slices.DeleteFunc(pool, func(level string) bool { return level == "," }) // no legal list
+		pool = append(pool, lists...)
 	}
 	level := rapid.SampledFrom(pool)
 	return rapid.Custom(func(t *rapid.T) string {
-		levels := rapid.SliceOfN(level, 0, depth).Draw(t, "levels")
-		if len(levels) == 0 || strings.Join(levels, "/") == "" || rapid.IntRange(0, 2).Draw(t, "hash") == 0 {
+		n := rapid.IntRange(0, depth).Draw(t, "depth")
+		levels := rapid.SliceOfN(level, n, n).Draw(t, "levels")
+		if strings.Join(levels, "/") == "" || rapid.IntRange(0, 2).Draw(t, "hash") == 0 {
 			levels = append(levels, "#")
 		}
 		return strings.Join(levels, "/")

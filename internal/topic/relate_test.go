@@ -14,7 +14,7 @@ import (
 func universe(d Dialect) (filters, names []string) {
 	levels := []string{"a", "b", "", "$s", "r", "+", "#"}
 	if d.Selectors {
-		levels = append(levels, "a,b", "b,a", "$s,a", "$s,r", "b,c")
+		levels = append(levels, "a,b", "$s,a", "$s,r")
 	} else {
 		levels = append(levels, "a,b")
 	}
@@ -23,7 +23,7 @@ func universe(d Dialect) (filters, names []string) {
 		return err == nil
 	}
 	filters = slices.DeleteFunc(combine(levels, 3), func(f string) bool { return !legal(f) })
-	values := []string{"a", "b", "c", "", "$s", "$z", "r", "z", "a,b", "b,a", "$s,a", "$s,r", "b,c"}
+	values := []string{"a", "b", "", "$s", "$z", "r", "z", "a,b", "$s,a", "$s,r"}
 	names = combine(values, 3)
 	for _, n := range names {
 		if Levels(n) == 3 { // below the deepest filter only '#' looks
@@ -70,7 +70,7 @@ func TestRelateExhaustively(t *testing.T) {
 	sub := Dialect{HideDollar: true, HideFirst: "r"}
 	subSel := Dialect{HideDollar: true, HideFirst: "r", Selectors: true}
 	for i, c := range []struct{ outer, inner Dialect }{
-		{rule, sub}, {rule, subSel}, {rule, rule}, {sub, sub}, {sub, subSel}, {subSel, rule}, {Dialect{HideDollar: true}, sub}, {sub, Dialect{HideDollar: true}},
+		{rule, sub}, {rule, subSel}, {subSel, rule}, {sub, subSel}, {sub, Dialect{HideDollar: true}}, {Dialect{HideDollar: true}, sub},
 	} {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			outers, names := universe(c.outer)

@@ -53,11 +53,13 @@ func checkScan(t interface{ Fatalf(string, ...any) }, filter string, d Dialect, 
 func TestWalkerAgainstNaive(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := rapid.SampledFrom(dialects).Draw(t, "dialect")
-		names := rapid.SliceOfN(genName(5), 0, 60).Draw(t, "names")
+		vocabulary := genWords.Draw(t, "words")
+		n := rapid.IntRange(0, 80).Draw(t, "stored")
+		names := rapid.SliceOfN(genName(vocabulary, 5), n, n).Draw(t, "names")
 		slices.Sort(names)
 		names = slices.Compact(names)
-		for range 4 {
-			checkScan(t, genFilter(5, d.Selectors).Draw(t, "filter"), d, names)
+		for range 10 {
+			checkScan(t, genFilter(vocabulary, 5, d.Selectors).Draw(t, "filter"), d, names)
 		}
 	})
 }
