@@ -7,7 +7,7 @@ const (
 	MaxDepth         = 4         // levels of an account tree [EXT-ACC-2]
 	MaxTopicLevels   = 64        // levels of an access list's topic [EXT-LIM-1]
 	MaxRules         = 512       // entries of an access list
-	MaxACLBytes      = 64 << 10  // an access list as JSON text
+	MaxACLBytes      = 128 << 10 // an access list as JSON text
 	MaxTopicBytes    = 8 << 10   // one topic of an access list
 	MaxNameBytes     = 256       // name of an account
 	MaxInfoBytes     = 1024      // info of a token

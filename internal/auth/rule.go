@@ -156,7 +156,12 @@ func (r *rule) intersects(filter []level, clientID, reserved string) bool {
 	for i := 0; ; i++ {
 		ruleEnds, filterEnds := i == len(r.levels), i == len(filter)
 		if ruleEnds || filterEnds {
-			return (ruleEnds || len(r.levels) == i+1 && r.levels[i].kind == levelHash) &&
+			if ruleEnds && filterEnds {
+				return true
+			}
+			// They meet in the parent of "#", which is a topic unless it is empty.
+			empty := i == 1 && (r.levels[0].isEmpty() || filter[0].isEmpty())
+			return !empty && (ruleEnds || len(r.levels) == i+1 && r.levels[i].kind == levelHash) &&
 				(filterEnds || len(filter) == i+1 && filter[i].kind == levelHash)
 		}
 		l, f := &r.levels[i], &filter[i]
@@ -171,6 +176,8 @@ func (r *rule) intersects(filter []level, clientID, reserved string) bool {
 		}
 	}
 }
+
+func (l *level) isEmpty() bool { return l.kind == levelText && l.text == "" }
 
 // takesOrdinary reports whether, as a first level, l takes some level that a
 // wildcard in a filter takes too.
