@@ -34,9 +34,7 @@ func hidesTopic[T text](d *Dialect, topic T) bool {
 	if d.HideDollar && len(topic) > 0 && topic[0] == '$' {
 		return true
 	}
-	n := len(d.HideFirst)
-	return n > 0 && len(topic) >= n && string(topic[:n]) == d.HideFirst &&
-		(len(topic) == n || topic[n] == '/')
+	return d.HideFirst != "" && Under(topic, d.HideFirst)
 }
 
 // hidesAtMost reports whether whatever d hides is hidden by other too.

@@ -37,8 +37,8 @@
 //
 // # Invariants and ownership
 //
-// All functions are pure, none recurses, and none but Parse's errors, Walker
-// and Tree's changes allocates. A Tree guards itself with one lock and may be
+// All functions are pure, none recurses, and what runs once per message
+// (CheckName, the Match functions, Tree's Match) allocates nothing. A Tree guards itself with one lock and may be
 // shared; a Walker belongs to one goroutine. UTF-8 itself is checked by the
 // codec: text that is not UTF-8 is matched as bytes and does no harm.
 package topic

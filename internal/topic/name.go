@@ -53,6 +53,14 @@ func HasWildcard[T text](name T) bool {
 	return false
 }
 
+// Under reports whether the first level of a name or filter is first, compared
+// as bytes: "flespi" and "flespi/x" are under "flespi", "flespi2" is not
+// [EXT-TOP-1].
+func Under[T text](name T, first string) bool {
+	n := len(first)
+	return len(name) >= n && string(name[:n]) == first && (len(name) == n || name[n] == '/')
+}
+
 // Levels counts the levels of a name or filter: one more than its slashes.
 func Levels[T text](t T) int {
 	n := 1

@@ -73,6 +73,17 @@ func TestCheckName(t *testing.T) {
 	}
 }
 
+func TestUnder(t *testing.T) { // [EXT-TOP-1]
+	for name, want := range map[string]bool{"flespi": true, "flespi/": true, "flespi/a/b": true, "flespi2": false, "Flespi/a": false, "flesp": false, "": false, "/flespi": false} {
+		if Under(name, "flespi") != want || Under([]byte(name), "flespi") != want {
+			t.Errorf("Under(%q, flespi) is not %v", name, want)
+		}
+	}
+	if !Under("/a", "") || Under("a", "") {
+		t.Error("the empty first level")
+	}
+}
+
 // TestForbiddenCharacters walks all of Unicode.
 func TestForbiddenCharacters(t *testing.T) {
 	for r := rune(0); r <= utf8.MaxRune; r++ {

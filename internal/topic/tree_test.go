@@ -478,6 +478,12 @@ func TestTreeMemory(t *testing.T) {
 	} else {
 		t.Logf("%.0f bytes for each exact filter", each)
 	}
+	before = live()
+	wild := NewTree[*int]("flespi")
+	for i := range texts {
+		wild.Add(texts[i]+"/+", &values[i])
+	}
+	t.Logf("%.0f bytes for each wildcard filter, text included", float64(live()-before)/n)
 	const tenants = 1000
 	trees := make([]*Tree[*int], tenants)
 	before = live()
@@ -492,6 +498,7 @@ func TestTreeMemory(t *testing.T) {
 		t.Logf("%.0f bytes for a tree of two filters", each)
 	}
 	runtime.KeepAlive(tree)
+	runtime.KeepAlive(wild)
 	runtime.KeepAlive(trees)
 	runtime.KeepAlive(texts)
 }

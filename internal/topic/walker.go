@@ -177,11 +177,10 @@ func (w *Walker) later(i int, name string) (next string, more bool) {
 // after gives the level that follows level i through one of its spans; the
 // number of levels if none does.
 func (w *Walker) after(i, span int) int {
-	l := &w.levels[i]
-	if l.last || l.tail || !strings.HasSuffix(l.spans[span], "/") {
-		return len(w.levels)
+	if strings.HasSuffix(w.levels[i].spans[span], "/") {
+		return i + 1
 	}
-	return i + 1
+	return len(w.levels)
 }
 
 // least extends prefix, which ends before level i, by the least that the
