@@ -1,0 +1,142 @@
+package broker
+
+import "alcove/internal/mqtt"
+
+// Answers leave in the order of the packets that they answer, and none before
+// what it promises is durable [EXT-SES-4]: one FIFO per attachment, each item
+// with the ticket it waits for; an item without one waits behind those before
+// it. PUBREL and the QoS 2 PUBLISH of a durable session stand in the same line,
+// since they promise something too: that the PUBREC, the packet identifier, is
+// known for ever.
+//
+// Guarded by Session.mu.
+type acks struct {
+	items   []answer
+	head    int
+	awaited uint64 // ticket for which the attachment is already waited
+}
+
+// answer is one item of the FIFO.
+type answer struct {
+	ticket uint64
+	typ    mqtt.PacketType // of the packet to send
+	pid    uint16
+	code   mqtt.ReasonCode
+	reason string
+	seq    uint64        // TypePublish, TypePubrel: the queue's entry
+	subs   *subscribeAck // TypeSuback
+	raw    []byte        // TypeUnsuback: the packet
+}
+
+func (f *acks) empty() bool { return f.head == len(f.items) }
+
+func (f *acks) push(x answer) {
+	if f.head > 32 && f.head*2 > len(f.items) {
+		n := copy(f.items, f.items[f.head:])
+		clear(f.items[n:])
+		f.items, f.head = f.items[:n], 0
+	}
+	f.items = append(f.items, x)
+}
+
+func (f *acks) pop() {
+	f.items[f.head] = answer{}
+	f.head++
+	if f.head == len(f.items) {
+		f.items, f.head = f.items[:0], 0
+		if cap(f.items) > 64 {
+			f.items = nil
+		}
+	}
+}
+
+// answer sends x now where nothing holds it back, and queues it otherwise.
+// Under s.mu.
+func (s *Session) answer(t *Turn, a *attachment, x answer) {
+	if a.acks.empty() && t.b.commit.ripe(x.ticket) {
+		s.send(t, a, &x)
+		return
+	}
+	a.acks.push(x)
+	s.awaitHead(t, a)
+}
+
+// awaitHead asks to be woken for the ticket at the head of the FIFO.
+func (s *Session) awaitHead(t *Turn, a *attachment) {
+	ticket := a.acks.items[a.acks.head].ticket
+	if ticket <= a.acks.awaited {
+		return
+	}
+	a.acks.awaited = ticket
+	t.kick = true
+	t.b.commit.await(ticket, a)
+}
+
+// Ripe releases every answer whose ticket is synced. The server calls it on the
+// owning loop after Outlet.Wake.
+func (l Link) Ripe(t *Turn) {
+	s, a := l.s, l.a
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link.Load() != a {
+		return
+	}
+	for !a.acks.empty() {
+		x := &a.acks.items[a.acks.head]
+		if !t.b.commit.ripe(x.ticket) {
+			a.acks.awaited = 0
+			s.awaitHead(t, a)
+			break
+		}
+		y := *x
+		a.acks.pop()
+		s.send(t, a, &y)
+	}
+	s.pump(t, a)
+}
+
+// send puts an answer's packet on the output. Under s.mu.
+func (s *Session) send(t *Turn, a *attachment, x *answer) {
+	switch x.typ {
+	case mqtt.TypePublish:
+		if e := s.queue.find(x.seq); e != nil && e.is(entryHeld) {
+			e.flags &^= entryHeld
+			s.transmit(t, a, e)
+		}
+	case mqtt.TypeSuback:
+		s.sendSuback(t, a, x)
+	case mqtt.TypeUnsuback:
+		a.out.Send(t, x.raw)
+	default:
+		switch x.typ {
+		case mqtt.TypePuback, mqtt.TypePubcomp:
+			a.answered()
+		case mqtt.TypePubrec:
+			if x.code.Failed() {
+				a.answered()
+			}
+		}
+		t.scratch.packet = a.appendAck(t.scratch.packet[:0], x)
+		a.out.Send(t, t.scratch.packet)
+	}
+}
+
+// answered gives one place of our Receive Maximum back. An identifier received
+// on an earlier connection holds none on this one.
+func (a *attachment) answered() { a.receiving = max(0, a.receiving-1) }
+
+// appendAck encodes a PUBACK, PUBREC, PUBREL or PUBCOMP. The Reason String goes
+// along where the client wants it and its Maximum Packet Size allows
+// [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] [MQTT-3.1.2-29].
+func (a *attachment) appendAck(dst []byte, x *answer) []byte {
+	p := mqtt.Ack{Type: x.typ, PacketID: x.pid, Code: x.code}
+	if x.reason == "" || a.version != mqtt.V5 || !a.problemInfo {
+		return p.Append(dst, a.version)
+	}
+	p.Reason = []byte(x.reason)
+	p.Fit(a.version, int(a.maxPacket))
+	return p.Append(dst, a.version)
+}

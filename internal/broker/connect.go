@@ -1,0 +1,413 @@
+package broker
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+)
+
+// connecting is a CONNECT on its way to a session. It may have to wait: for the
+// connect or takeover before it, for the old connection's loop, for the disk.
+// From claim to attach it is the only one that changes whose session it is;
+// later ones for the same Client Identifier wait in Session.waiting.
+type connecting struct {
+	b           *Broker
+	ns          *Namespace
+	s           *Session
+	out         Outlet
+	done        func(*Turn, Connected, error)
+	clientID    string
+	assigned    bool // the broker chose the Client Identifier
+	clean       bool
+	present     bool // Session Present
+	expiry      uint32
+	keepAlive   uint16
+	will        *will
+	ticket      uint64 // what CONNACK waits for
+	respond     bool   // Request Response Information
+	askedExpiry uint32
+	authMethod  string
+	authData    []byte
+	a           *attachment // made ready, not yet the session's
+}
+
+// Connect attaches a client that has proved who it is to its session
+// [MQTT-3.1.4-4] [MQTT311-3.1.4-3]. done is called exactly once: at once or, on
+// the owning loop, when what CONNACK says is durable. On success the CONNACK has
+// been appended. An error is an *mqtt.Error for the server to send in its own
+// CONNACK.
+func (b *Broker) Connect(t *Turn, r *ConnectRequest, done func(t *Turn, c Connected, err error)) {
+	c, err := b.prepare(t, r)
+	if err != nil {
+		done(t, Connected{}, err)
+		return
+	}
+	c.done = done
+	c.claim(t)
+}
+
+// prepare checks a CONNECT and copies what outlives the call.
+func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
+	p := r.Packet
+	ns, ok := b.namespace(r.Grant.Account)
+	if !ok {
+		return nil, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the token's account is gone"}
+	}
+	id, assigned, err := clientID(p)
+	if err != nil {
+		return nil, err
+	}
+	rights := r.Grant.Rights(id)
+	w, err := b.newWill(t, p, r.Grant, rights)
+	if err != nil {
+		return nil, err
+	}
+	c := &connecting{
+		b: b, ns: ns, out: r.Outlet, clientID: id, assigned: assigned,
+		clean: p.CleanStart, will: w, keepAlive: p.KeepAlive,
+		respond: p.Props.RequestResponseInfo, askedExpiry: p.Props.SessionExpiry,
+		authMethod: r.AuthMethod, authData: r.AuthData,
+	}
+	if k := b.features.ServerKeepAlive; k != 0 {
+		c.keepAlive = k
+	}
+	c.expiry = ns.sessionExpiry(p)
+	c.a = &attachment{
+		out: r.Outlet, version: p.Version, remote: r.Remote, transport: r.Transport, since: t.Now,
+		grant: r.Grant, rights: rights,
+		problemInfo: p.Version == mqtt.V5 && p.Props.RequestProblemInfo,
+		window:      b.limits.InflightMaximum,
+		maxPacket:   mqtt.MaxPacketSize,
+	}
+	if n := p.Props.ReceiveMaximum; n != 0 {
+		c.a.window = min(c.a.window, int(n))
+	}
+	if n := p.Props.MaximumPacketSize; n != 0 {
+		c.a.maxPacket = min(n, mqtt.MaxPacketSize)
+	}
+	return c, nil
+}
+
+// clientID gives the Client Identifier in force. An empty one is replaced
+// [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT311-3.1.3-6], which a 3.1.1 client may
+// only ask for with a clean session [MQTT311-3.1.3-7] [MQTT311-3.1.3-8], and a
+// 3.1 client never. Every other valid text is taken [MQTT-3.1.3-5]
+// [MQTT311-3.1.3-5], up to a bound [MQTT-3.1.3-8] [MQTT311-3.1.3-9].
+func clientID(p *mqtt.Connect) (id string, assigned bool, err error) {
+	switch n := len(p.ClientID); {
+	case n > clientIDBytes:
+		return "", false, &mqtt.Error{Code: mqtt.ClientIdentifierNotValid, Reason: "the Client Identifier is longer than 1,024 bytes"}
+	case n > 0:
+		return string(p.ClientID), false, nil
+	case p.Version == mqtt.V31 || p.Version == mqtt.V311 && !p.CleanStart:
+		return "", false, &mqtt.Error{Code: mqtt.ClientIdentifierNotValid, Reason: "the Client Identifier is empty"}
+	}
+	// 130 bits of chance: unique without asking [MQTT-3.2.2-16].
+	return "auto" + strings.ToLower(rand.Text()), true, nil
+}
+
+// sessionExpiry is how long the session lives after its connection, in seconds
+// [EXT-SES-2].
+func (ns *Namespace) sessionExpiry(p *mqtt.Connect) uint32 {
+	settings := ns.settings.Load()
+	if p.Version == mqtt.V5 {
+		return clampSeconds(p.Props.SessionExpiry, settings.SessionExpiryMax)
+	}
+	if p.CleanStart {
+		return 0 // [MQTT311-3.1.2-6]
+	}
+	return clampSeconds(seconds(settings.SessionExpiryV3), settings.SessionExpiryMax)
+}
+
+func seconds(d time.Duration) uint32 { return uint32(min(int64(d/time.Second), never)) }
+
+func clampSeconds(v uint32, limit time.Duration) uint32 { return min(v, seconds(limit)) }
+
+// claim takes the session, or waits behind whoever has it.
+func (c *connecting) claim(t *Turn) {
+	ns := c.ns
+	ns.mu.Lock()
+	if ns.ended {
+		ns.mu.Unlock()
+		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+		return
+	}
+	s := ns.sessions[c.clientID]
+	switch {
+	case s == nil && len(ns.sessions) >= c.b.limits.SessionsPerAccount:
+		ns.mu.Unlock()
+		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: "the account has too many sessions"})
+		return
+	case s == nil:
+		s = ns.newSession(c.clientID, t.Now)
+	case s.claim != nil:
+		s.waiting = append(s.waiting, c)
+		ns.mu.Unlock()
+		return
+	default:
+		c.present = true
+	}
+	s.claim, c.s = c, s
+	ns.mu.Unlock()
+	if s.link.Load() == nil {
+		c.proceed(t)
+		return
+	}
+	if s.damped(t.Now) {
+		t.note(Event{Code: EventTakeover, Account: ns.account, Token: c.a.grant.Token, ClientID: c.clientID,
+			Reason: "more than 5 takeovers in 10 seconds: the newcomer waits"})
+		time.AfterFunc(takeoverDelay, func() { c.out.Post(c.takeOver) })
+		return
+	}
+	c.takeOver(t)
+}
+
+// takeOver lets the old connection's loop detach it, with 0x8E, and goes on
+// after that [MQTT-3.1.4-3] [MQTT311-3.1.4-2] [EXT-SES-1]. So no two loops ever
+// act for one session.
+func (c *connecting) takeOver(t *Turn) {
+	old := c.s.link.Load()
+	if old == nil {
+		c.proceed(t)
+		return
+	}
+	old.out.Post(func(t *Turn) {
+		// The end comes before the newcomer's CONNACK; the Will is published
+		// unless its delay lets the resumption cancel it [MQTT-3.1.2-8].
+		old.out.End(t, mqtt.SessionTakenOver, "another connection uses this Client Identifier")
+		c.s.detach(t, old, mqtt.SessionTakenOver, "taken over")
+		c.out.Post(c.proceed)
+	})
+}
+
+// proceed makes the session the newcomer's: new, or as it was, re-authorised.
+func (c *connecting) proceed(t *Turn) {
+	c.s.mu.Lock()
+	ended := c.s.ended
+	c.s.mu.Unlock()
+	if c.clean && c.present && !ended { // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
+		c.ticket = c.s.end(t, "clean start")
+		ended = true
+	}
+	if ended && !c.renew(t) {
+		c.unclaim()
+		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+		return
+	}
+	t.b.janitor.cancel(c.s)
+	c.take(t)
+	t.settleShared()
+	if t.b.commit.ripe(c.ticket) {
+		c.attach(t)
+		return
+	}
+	// The session's state is durable before CONNACK speaks of it [EXT-SES-4].
+	t.kick = true
+	t.b.commit.after(c.ticket, func() { c.out.Post(c.attach) })
+}
+
+// renew makes a new session in the place of the one that ended. The claim, and
+// those who wait, go over to it.
+func (c *connecting) renew(t *Turn) bool {
+	ns, old := c.ns, c.s
+	ns.mu.Lock()
+	defer ns.mu.Unlock()
+	if ns.ended {
+		return false
+	}
+	c.s = ns.newSession(c.clientID, t.Now)
+	c.s.claim, c.s.waiting, c.s.moves = c, old.waiting, old.moves
+	old.waiting, old.claim = nil, nil
+	c.present = false
+	return true
+}
+
+// take writes the newcomer's data into the session and records them.
+func (c *connecting) take(t *Turn) {
+	s := c.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.present {
+		s.reauthorise(t, c.a.rights)
+	} else {
+		s.rights.Store(c.a.rights)
+	}
+	s.token = c.a.grant.Token
+	s.will = c.will // a delayed Will of before is cancelled [MQTT-3.1.3-9]
+	s.detached = 0
+	s.epoch++
+	wasRecorded := s.recorded
+	s.expiry = c.expiry
+	s.lasting.Store(c.expiry > 0)
+	durable, sync := s.ns.durability()
+	switch {
+	case !durable:
+	case c.expiry > 0 || wasRecorded:
+		s.recorded = true
+		c.ticket = s.record(t, sync, Record{Kind: KindSession, Session: s.snapshotFor(c.a)})
+	case c.will != nil:
+		// Not durable but for its Will, which fires after a crash too: nobody
+		// waits for this record.
+		s.recorded = true
+		s.record(t, false, Record{Kind: KindSession, Session: s.snapshotFor(c.a)})
+	}
+}
+
+// attach makes the session reachable and appends CONNACK in one section: the
+// CONNACK is the first packet [MQTT-3.2.0-1] [MQTT311-3.2.0-1]. What was not
+// acknowledged goes out again behind it, in order [MQTT-4.4.0-1]
+// [MQTT-4.6.0-1] [MQTT311-4.4.0-1] [MQTT311-4.6.0-1].
+func (c *connecting) attach(t *Turn) {
+	s, a := c.s, c.a
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		c.unclaim()
+		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+		return
+	}
+	a.s = s
+	a.tokenID.Store(int64(a.grant.Token))
+	s.link.Store(a)
+	a.out.Send(t, c.connack(t))
+	s.pump(t, a)
+	groups := s.groups()
+	s.mu.Unlock()
+	for _, g := range groups {
+		g.attached(t, s)
+	}
+	t.b.stats.Attached.Add(1)
+	t.b.directory.SetLive(a.grant.Token, 1, t.Now)
+	t.note(Event{Code: EventAccepted, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID})
+	c.done(t, Connected{
+		Link: Link{s: s, a: a}, ClientID: c.clientID,
+		KeepAlive: time.Duration(c.keepAlive) * time.Second,
+	}, nil)
+	c.unclaim()
+	t.b.recheck(t, a)
+}
+
+// unclaim lets the next connects for the session go on.
+func (c *connecting) unclaim() {
+	c.ns.mu.Lock()
+	waiting := c.s.waiting
+	c.s.claim, c.s.waiting = nil, nil
+	c.ns.mu.Unlock()
+	for _, w := range waiting {
+		w.out.Post(w.claim)
+	}
+}
+
+// connack encodes the CONNACK. It says what is in force: all that is not the
+// standard's default [MQTT-3.2.2-9] [MQTT-3.2.2-16] [MQTT-3.2.2-22].
+func (c *connecting) connack(t *Turn) []byte {
+	b, a := c.b, c.a
+	p := mqtt.Connack{SessionPresent: c.present} // [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT311-3.2.2-1] [MQTT311-3.2.2-2] [MQTT311-3.2.2-3]
+	if a.version == mqtt.V5 {
+		q := &p.Props
+		q.SessionExpiry, q.HasSessionExpiry = c.expiry, c.expiry != c.askedExpiry
+		q.ReceiveMaximum = b.limits.ReceiveMaximum
+		q.MaximumPacketSize = b.limits.MaximumPacketSize
+		q.TopicAliasMaximum = b.limits.TopicAliasMaximum
+		q.MaximumQoS, q.HasMaximumQoS = b.features.maximumQoS(), b.features.maximumQoS() < mqtt.QoS2
+		q.RetainUnavailable = b.features.NoRetain
+		q.WildcardsUnavailable = b.features.NoWildcards
+		q.SharedUnavailable = b.features.NoShared
+		q.SubscriptionIDsUnavailable = b.features.NoSubscriptionIDs
+		q.ServerKeepAlive, q.HasServerKeepAlive = c.keepAlive, b.features.ServerKeepAlive != 0 // [MQTT-3.1.2-21]
+		if c.assigned {                                                                        // [EXT-UP-6]
+			q.AssignedClientID = []byte(c.clientID)
+		}
+		if c.respond { // [MQTT-3.1.2-28]
+			q.ResponseInfo = []byte(c.responseTopic())
+		}
+		if c.authMethod != "" { // [MQTT-4.12.0-5]
+			q.AuthMethod, q.AuthData = []byte(c.authMethod), c.authData
+		}
+	}
+	t.scratch.packet = p.Append(t.scratch.packet[:0], a.version)
+	return t.scratch.packet
+}
+
+// responseTopic is where a client may have its answers sent: a first level that
+// no other session is told.
+func (c *connecting) responseTopic() string {
+	const digits = "0123456789abcdef"
+	id := []byte("reply/................")
+	for i, v := len(id)-1, uint64(c.s.id); i >= len("reply/"); i, v = i-1, v>>4 {
+		id[i] = digits[v&15]
+	}
+	return string(id)
+}
+
+// takeovers counts the recent ones of a session.
+type takeovers struct {
+	start time.Time
+	count int
+}
+
+// damped counts a takeover and tells whether it has to wait. Under the claim.
+func (s *Session) damped(now time.Time) bool {
+	if s.moves == nil || now.Sub(s.moves.start) > takeoverWindow {
+		s.moves = &takeovers{start: now}
+	}
+	s.moves.count++
+	return s.moves.count > takeoverBurst
+}
+
+// reauthorise puts the session under other rights before anything goes out
+// [EXT-SES-1]: subscriptions that they do not allow go; what waits in the queue
+// is checked, message by message, when its turn comes. Under s.mu.
+func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
+	s.rights.Store(rights)
+	for _, old := range s.subs {
+		f, code, _ := s.ns.b.grantable(old.filter, 0)
+		scope := rights.Subscribe(f)
+		if code.Failed() || scope == auth.None {
+			s.remove(old)
+			if durable, sync := s.durable(); durable {
+				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.filter})
+			}
+			if old.group != nil {
+				t.leaving = append(t.leaving, leaving{g: old.group, s: s, seqs: s.giveBack(old.group)})
+			}
+			t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, ClientID: s.clientID, Topic: old.filter,
+				Reason: "the token may not subscribe to this filter"})
+			continue
+		}
+		if partial := scope == auth.Partial; partial || old.partial {
+			// A new record, so that cached routes ask again.
+			sub := *old
+			sub.partial = partial
+			s.install(&sub, f)
+			if sub.group != nil {
+				t.leaving = append(t.leaving, leaving{g: sub.group, s: s, again: &sub})
+			}
+		}
+	}
+	if len(t.leaving) > 0 {
+		s.gen.Add(1)
+	}
+}
+
+// leaving is what a group is told after a member's section: that it left, with
+// what it gives back, or that its subscription is another.
+type leaving struct {
+	g     *Group
+	s     *Session
+	seqs  []uint64
+	again *Subscription
+}
+
+func (s *Session) groups() []*Group {
+	var groups []*Group
+	for _, sub := range s.subs {
+		if sub.group != nil {
+			groups = append(groups, sub.group)
+		}
+	}
+	return groups
+}

@@ -1,0 +1,188 @@
+package broker
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+)
+
+// janitor does what is due later: the end of detached sessions, delayed Wills,
+// and the removal of retained messages that have expired. One goroutine, one
+// heap with at most one place per session.
+type janitor struct {
+	b    *Broker
+	wake chan struct{}
+	stop chan struct{}
+	idle sync.WaitGroup
+
+	mu   sync.Mutex
+	heap timers
+}
+
+// timer is a session's place in the heap.
+type timer struct {
+	at    time.Time
+	place int // in the heap, from 1; 0 is none
+}
+
+type timers []*Session
+
+func (h timers) Len() int           { return len(h) }
+func (h timers) Less(i, j int) bool { return h[i].timer.at.Before(h[j].timer.at) }
+func (h timers) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].timer.place, h[j].timer.place = i+1, j+1
+}
+func (h *timers) Push(x any) {
+	s := x.(*Session)
+	*h = append(*h, s)
+	s.timer.place = len(*h)
+}
+func (h *timers) Pop() any {
+	old := *h
+	s := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	s.timer.place = 0
+	return s
+}
+
+// expireEvery is how often retained messages are looked through for expired
+// ones.
+const expireEvery = time.Minute
+
+func newJanitor(b *Broker) *janitor {
+	return &janitor{b: b, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+}
+
+func (j *janitor) start() {
+	j.idle.Add(1)
+	go j.run()
+}
+
+func (j *janitor) close() {
+	close(j.stop)
+	j.idle.Wait()
+}
+
+// watch calls for the session at the given time; the zero time is never.
+func (j *janitor) watch(s *Session, at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if at.IsZero() {
+		if s.timer.place > 0 {
+			heap.Remove(&j.heap, s.timer.place-1)
+		}
+		return
+	}
+	s.timer.at = at
+	if s.timer.place > 0 {
+		heap.Fix(&j.heap, s.timer.place-1)
+	} else {
+		heap.Push(&j.heap, s)
+	}
+	if s.timer.place == 1 {
+		select {
+		case j.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (j *janitor) cancel(s *Session) { j.watch(s, time.Time{}) }
+
+// due takes the sessions whose time has come, some at a time, and says when the
+// next one comes.
+func (j *janitor) due(now time.Time, dst []*Session) ([]*Session, time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.heap) > 0 && len(dst) < 256 {
+		if wait := j.heap[0].timer.at.Sub(now); wait > 0 {
+			return dst, wait
+		}
+		dst = append(dst, heap.Pop(&j.heap).(*Session))
+	}
+	if len(j.heap) == 0 {
+		return dst, expireEvery
+	}
+	return dst, 0
+}
+
+func (j *janitor) run() {
+	defer j.idle.Done()
+	t := j.b.NewTurn()
+	clock := time.NewTimer(0)
+	defer clock.Stop()
+	swept := time.Now()
+	var due []*Session
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.wake:
+		case <-clock.C:
+		}
+		t.Begin(time.Now())
+		wait := time.Duration(0)
+		due, wait = j.due(t.Now, due[:0])
+		for i, s := range due {
+			j.b.attend(t, s)
+			due[i] = nil
+		}
+		if t.Now.Sub(swept) >= expireEvery {
+			swept = t.Now
+			j.b.expireRetained(t)
+		}
+		t.End()
+		clock.Reset(min(wait, expireEvery))
+	}
+}
+
+// attend does what is due for a detached session.
+func (b *Broker) attend(t *Turn, s *Session) {
+	s.ns.mu.Lock()
+	busy := s.claim != nil || s.link.Load() != nil
+	s.ns.mu.Unlock()
+	if busy {
+		return
+	}
+	now := t.Now.UnixNano()
+	s.mu.Lock()
+	if s.ended || s.detached == 0 || s.link.Load() != nil {
+		s.mu.Unlock()
+		return
+	}
+	over := s.overflowed || s.expiry != never && s.detached+int64(s.expiry)*1e9 <= now
+	w := s.will
+	if w != nil && w.due <= now && !over {
+		s.will = nil
+		if s.recorded {
+			s.record(t, false, Record{Kind: KindSession, Session: s.snapshotFor(nil)})
+		}
+	} else {
+		w = nil
+	}
+	s.mu.Unlock()
+	if over {
+		s.end(t, "it expired")
+		t.settleShared()
+		return
+	}
+	t.fire(s.ns, s.clientID, w)
+	b.janitor.watch(s, s.deadline())
+}
+
+// expireRetained goes through all retained messages, a bounded piece under each
+// lock.
+func (b *Broker) expireRetained(t *Turn) {
+	b.mu.RLock()
+	all := make([]*Namespace, 0, len(b.namespaces))
+	for _, ns := range b.namespaces {
+		all = append(all, ns)
+	}
+	b.mu.RUnlock()
+	for _, ns := range all {
+		for at := ns.expire(t, ""); at != ""; at = ns.expire(t, at) {
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package broker
+
+import (
+	"time"
+
+	"alcove/internal/mqtt"
+)
+
+// Bounds that no setting moves.
+const (
+	// messageOverhead is charged for each queued message beside its bytes.
+	messageOverhead = 128
+	// residentBytes is how much of one queue's unsent messages stays in
+	// memory; what lies behind it is read back from the log when its turn
+	// comes.
+	residentBytes = 1 << 20
+	// pageEntries and pageBytes bound one such reading.
+	pageEntries = 256
+	pageBytes   = 1 << 20
+	// sendBytes bounds the bytes of a session's inflight messages; one
+	// message may always be in flight.
+	sendBytes = 16 << 20
+	// retainedPage and retainedPageBytes bound a page of retained messages
+	// [EXT-RET-4].
+	retainedPage      = 100
+	retainedPageBytes = 64 << 10
+	// retainedScan bounds how many stored topics one page may look at.
+	retainedScan = 10_000
+	// replaysPerSession bounds the retained replays that wait in a session.
+	replaysPerSession = 1000
+	// commitBytes is how much may wait for the disk before publishers pause.
+	commitBytes = 64 << 20
+	// commitDelay is how long records wait for company that nobody waits for.
+	commitDelay = 5 * time.Millisecond
+	// routeCacheSize bounds the cached routes of one Turn.
+	routeCacheSize = 1 << 14
+	// takeoverBurst takeovers within takeoverWindow are free; each later one
+	// waits takeoverDelay [EXT-SES-1].
+	takeoverBurst  = 5
+	takeoverWindow = 10 * time.Second
+	takeoverDelay  = time.Second
+	// groupChoices is how many members of a share group are compared for one
+	// message.
+	groupChoices = 8
+	// clientIDBytes bounds a Client Identifier.
+	clientIDBytes = 1024
+	// never is a Session Expiry Interval that does not end.
+	never = 0xFFFFFFFF
+)
+
+// Limits are the bounds that the broker announces and enforces; a zero field
+// takes its default [EXT-LIM-1].
+type Limits struct {
+	MaximumPacketSize  uint32 // bytes; 16 MiB
+	ReceiveMaximum     uint16 // 1,000
+	TopicAliasMaximum  uint16 // 100
+	MaximumLevels      int    // of a Topic Name or Topic Filter; 64
+	FiltersPerPacket   int    // 1,000
+	InflightMaximum    int    // unacknowledged PUBLISH packets to one client, at most its Receive Maximum; 1,000
+	QueueBytes         int64  // of one session or share group; 256 MiB, at most 1 GiB [EXT-SES-3]
+	SubscriptionsEach  int    // of one session; 100,000
+	SessionsPerAccount int    // 1,000,000
+	RetainedBytes      int64  // of one account; 16 GiB
+}
+
+const (
+	defaultPacketSize     = 16 << 20
+	defaultReceiveMaximum = 1000
+	defaultAliases        = 100
+	defaultLevels         = 64
+	defaultFilters        = 1000
+	defaultInflight       = 1000
+	defaultQueueBytes     = 256 << 20
+	maximumQueueBytes     = 1 << 30
+	defaultSubscriptions  = 100_000
+	defaultSessions       = 1_000_000
+	defaultRetainedBytes  = 16 << 30
+)
+
+// withDefaults fills in the zero fields and clamps the bounded ones.
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.MaximumPacketSize, defaultPacketSize)
+	orDefault(&l.ReceiveMaximum, defaultReceiveMaximum)
+	orDefault(&l.TopicAliasMaximum, defaultAliases)
+	orDefault(&l.MaximumLevels, defaultLevels)
+	orDefault(&l.FiltersPerPacket, defaultFilters)
+	orDefault(&l.InflightMaximum, defaultInflight)
+	orDefault(&l.QueueBytes, defaultQueueBytes)
+	orDefault(&l.SubscriptionsEach, defaultSubscriptions)
+	orDefault(&l.SessionsPerAccount, defaultSessions)
+	orDefault(&l.RetainedBytes, defaultRetainedBytes)
+	l.QueueBytes = min(l.QueueBytes, maximumQueueBytes)
+	l.InflightMaximum = min(l.InflightMaximum, 65535)
+	return l
+}
+
+func orDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Features says what the broker offers; the zero value offers everything.
+type Features struct {
+	// QoSLimit, where it is not nil, is the Maximum QoS.
+	QoSLimit          *mqtt.QoS
+	NoRetain          bool
+	NoWildcards       bool
+	NoShared          bool
+	NoSubscriptionIDs bool
+	// ServerKeepAlive, where it is not 0, replaces every client's Keep Alive,
+	// in seconds [MQTT-3.1.2-21].
+	ServerKeepAlive uint16
+	// PayloadFormatCheck refuses payloads that are said to be UTF-8 and are
+	// not, with 0x99.
+	PayloadFormatCheck bool
+	// ReservedLevel is the first level reserved for the broker, "flespi"
+	// where empty [EXT-TOP-1].
+	ReservedLevel string
+}
+
+func (f Features) maximumQoS() mqtt.QoS {
+	if f.QoSLimit == nil {
+		return mqtt.QoS2
+	}
+	return *f.QoSLimit
+}

@@ -1,0 +1,119 @@
+package broker
+
+import "alcove/internal/auth"
+
+// Messages that wait far back in a queue are in the log only. When their turn
+// comes a goroutine of its own reads a page of them, and the queue goes on. At
+// most one reading is under way for each queue.
+
+// wanted lists the next entries whose messages are not in memory.
+func (q *queue) wanted() (seqs []uint64, ids []MessageID) {
+	bytes := int64(0)
+	for i := q.next; i < len(q.items) && len(ids) < pageEntries && bytes < pageBytes; i++ {
+		e := &q.items[i]
+		if e.is(entryOpen) {
+			break
+		}
+		if e.msg == nil && e.id != 0 && !e.is(entryDone|entryReleased|entryTaken) {
+			seqs, ids = append(seqs, e.seq), append(ids, e.id)
+			bytes += int64(e.size)
+		}
+	}
+	return seqs, ids
+}
+
+// pageIn begins a reading for the session. Under s.mu.
+func (s *Session) pageIn(t *Turn) {
+	q := &s.queue
+	if q.paging {
+		return
+	}
+	seqs, ids := q.wanted()
+	if len(ids) == 0 {
+		// Without an id there is nothing to read: it cannot be.
+		return
+	}
+	q.paging = true
+	t.b.read(s.ns.top, ids, func(found map[MessageID]*Message, err error) {
+		t.b.do(func(t *Turn) {
+			s.mu.Lock()
+			s.queue.paging = false
+			if err == nil && !s.ended {
+				for _, e := range s.queue.arrived(seqs, found) {
+					s.drop(t, s.queue.find(e), "the message is no longer in the store")
+				}
+				if a := s.link.Load(); a != nil {
+					s.pump(t, a)
+				}
+			}
+			s.mu.Unlock()
+		})
+	})
+}
+
+// pageIn begins a reading for the group. Under g.mu.
+func (g *Group) pageIn(t *Turn) {
+	q := &g.queue
+	if q.paging {
+		return
+	}
+	seqs, ids := q.wanted()
+	if len(ids) == 0 {
+		return
+	}
+	q.paging = true
+	t.b.read(g.ns.top, ids, func(found map[MessageID]*Message, err error) {
+		t.b.do(func(t *Turn) {
+			g.mu.Lock()
+			g.queue.paging = false
+			if err == nil && !g.ended {
+				for _, seq := range g.queue.arrived(seqs, found) {
+					g.settle(t, g.queue.find(seq))
+				}
+				g.pump(t)
+			}
+			g.mu.Unlock()
+		})
+	})
+}
+
+// arrived gives the entries their messages and returns those for which there is
+// none.
+func (q *queue) arrived(seqs []uint64, found map[MessageID]*Message) (missing []uint64) {
+	for _, seq := range seqs {
+		e := q.find(seq)
+		if e == nil || e.msg != nil || e.is(entryReleased) {
+			continue
+		}
+		if m := found[e.id]; m != nil {
+			q.fill(e, m)
+		} else {
+			missing = append(missing, seq)
+		}
+	}
+	return missing
+}
+
+// read reads messages on a goroutine of its own, once everything appended so
+// far is in the log, and then calls done there.
+func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[MessageID]*Message, error)) {
+	b.readers.Add(1)
+	b.commit.kick()
+	b.commit.after(b.commit.latest(), func() {
+		go func() {
+			defer b.readers.Done()
+			b.reading <- struct{}{}
+			defer func() { <-b.reading }()
+			found := make(map[MessageID]*Message, len(ids))
+			err := b.commit.log.Read(top, ids, func(id MessageID, m *Message) {
+				if m != nil {
+					found[id] = m
+				}
+			})
+			if err != nil {
+				b.logger.Error("reading queued messages", "error", err)
+			}
+			done(found, err)
+		}()
+	})
+}

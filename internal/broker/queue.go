@@ -1,0 +1,319 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+
+	"alcove/internal/mqtt"
+)
+
+// A queue is what one owner (a Session or a Group) has still to send or to see
+// acknowledged, in one list by position:
+//
+//	items:  [ sent, some done | not sent yet … ]
+//	        head              next
+//
+// Invariant: everything before next has been handed on (sent to the client, or
+// assigned to a member), everything from next on has not; entries keep growing
+// seq. A message that is acknowledged out of order stays as a hole until the
+// head reaches it or holes outnumber the rest.
+//
+// Why one list: order, Packet Identifiers and resumption all follow from the
+// position. An entry's identifier is PacketID(seq), which costs no memory, no
+// map and no record in the log; the rare clash gets another one in pid.
+//
+// Guarded by the owner's mutex.
+type queue struct {
+	items []entry
+	head  int
+	next  int
+
+	nextSeq    uint64 // position of the next entry
+	sentSeq    uint64 // highest position recorded as sent
+	sentTicket uint64 // ticket of that record
+
+	holes         int
+	inflight      int   // entries before next that are not done
+	inflightBytes int64 // of them
+	bytes         int64 // of all that is not done
+	resident      int64 // of those not sent whose message is in memory
+	odd           int   // entries with an identifier of their own
+	paging        bool  // a reading of messages is under way
+
+	identifiers []SentEntry // while recovering: entries with odd identifiers
+}
+
+type entryFlags uint8
+
+const (
+	entryDone      entryFlags = 1 << iota
+	entryOpen                 // its record is not in a batch yet: nothing may go past
+	entryAttempted            // was sent at least once: the next time is a repetition
+	entryReleased             // PUBREC has come: PUBREL is what is sent
+	entryHeld                 // sending waits for a ticket
+	entryRetain               // RETAIN flag of the delivery
+	entryDurable              // its records go to the log
+	entryTaken                // handed on: sent, or assigned to a member
+)
+
+// entry is one message in one queue.
+type entry struct {
+	seq   uint64
+	id    MessageID
+	msg   *Message // nil: in the log only, or released
+	more  *entryMore
+	size  uint32
+	pid   uint16 // 0: PacketID(seq)
+	qos   mqtt.QoS
+	flags entryFlags
+}
+
+// entryMore is what few entries have.
+type entryMore struct {
+	ids   []uint32 // Subscription Identifiers
+	group *Group   // the share group whose entry shareSeq this delivers
+	share uint64
+}
+
+func (e *entry) is(f entryFlags) bool { return e.flags&f != 0 }
+
+func (e *entry) packetID() uint16 {
+	if e.pid != 0 {
+		return e.pid
+	}
+	return PacketID(e.seq)
+}
+
+func (e *entry) subscriptionIDs() []uint32 {
+	if e.more == nil {
+		return nil
+	}
+	return e.more.ids
+}
+
+// settleOrder ends a recovery: released entries came before the others.
+func (q *queue) settleOrder() {
+	slices.SortFunc(q.items, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
+	q.identifiers = nil
+}
+
+// push appends an entry at the next position and returns it; the pointer is
+// good until the next push.
+func (q *queue) push(e entry) *entry {
+	if q.nextSeq == 0 {
+		q.nextSeq = 1
+	}
+	e.seq = q.nextSeq
+	q.nextSeq++
+	return q.restore(e)
+}
+
+// restore appends an entry that already has its position.
+func (q *queue) restore(e entry) *entry {
+	if q.head > 64 && q.head*2 > len(q.items) {
+		q.compact()
+	}
+	q.items = append(q.items, e)
+	q.bytes += int64(e.size)
+	if e.msg != nil {
+		q.resident += int64(e.size)
+	}
+	if q.nextSeq <= e.seq {
+		q.nextSeq = e.seq + 1
+	}
+	return &q.items[len(q.items)-1]
+}
+
+// compact drops the done entries.
+func (q *queue) compact() {
+	w, next := 0, 0
+	for i := q.head; i < len(q.items); i++ {
+		if i == q.next {
+			next = w
+		}
+		if !q.items[i].is(entryDone) {
+			q.items[w] = q.items[i]
+			w++
+		}
+	}
+	if q.next >= len(q.items) {
+		next = w
+	}
+	clear(q.items[w:])
+	q.items, q.head, q.next, q.holes = q.items[:w], 0, next, 0
+}
+
+// skip moves next past entries that are done, which stay holes, or taken.
+func (q *queue) skip() {
+	for q.next < len(q.items) && q.items[q.next].is(entryDone|entryTaken) {
+		q.next++
+	}
+}
+
+// take marks the entry at next as handed on.
+func (q *queue) take() *entry {
+	e := &q.items[q.next]
+	e.flags |= entryTaken
+	q.next++
+	q.inflight++
+	q.inflightBytes += int64(e.size)
+	if e.msg != nil {
+		q.resident -= int64(e.size)
+	}
+	return e
+}
+
+// rewind makes everything that is not done wait again, in order, as after a
+// connection's end.
+func (q *queue) rewind() {
+	for i := q.head; i < q.next; i++ {
+		e := &q.items[i]
+		if e.is(entryDone) {
+			continue
+		}
+		e.flags &^= entryHeld | entryTaken
+		if e.msg != nil {
+			q.resident += int64(e.size)
+		}
+	}
+	q.next, q.inflight, q.inflightBytes = q.head, 0, 0
+}
+
+// untake lets one taken entry wait again, in its old place.
+func (q *queue) untake(e *entry) {
+	if !e.is(entryTaken) {
+		return
+	}
+	e.flags &^= entryTaken
+	q.inflight--
+	q.inflightBytes -= int64(e.size)
+	if e.msg != nil {
+		q.resident += int64(e.size)
+	}
+	q.next = min(q.next, q.index(e.seq))
+}
+
+// references returns the messages in the log that the queue still holds.
+func (q *queue) references() []MessageID {
+	var ids []MessageID
+	for i := q.head; i < len(q.items); i++ {
+		if e := &q.items[i]; !e.is(entryDone) && !e.is(entryReleased) && e.id != 0 {
+			ids = append(ids, e.id)
+		}
+	}
+	return ids
+}
+
+// done removes an entry; e must be of this queue and not done.
+func (q *queue) done(e *entry) {
+	if e.is(entryTaken) {
+		q.inflight--
+		q.inflightBytes -= int64(e.size)
+	} else if e.msg != nil {
+		q.resident -= int64(e.size)
+	}
+	q.bytes -= int64(e.size)
+	if e.pid != 0 {
+		q.odd--
+	}
+	e.flags |= entryDone
+	e.msg, e.more = nil, nil
+	q.holes++
+	for q.head < len(q.items) && q.items[q.head].is(entryDone) {
+		q.items[q.head] = entry{flags: entryDone}
+		q.head++
+		q.holes--
+	}
+	q.next = max(q.next, q.head)
+	switch {
+	case q.head == len(q.items):
+		q.items, q.head, q.next = q.items[:0], 0, 0
+		if cap(q.items) > 64 {
+			q.items = nil
+		}
+	case q.holes > 64 && q.holes*2 > len(q.items)-q.head:
+		q.compact()
+	}
+}
+
+// index returns where the entry seq is or would be.
+func (q *queue) index(seq uint64) int {
+	live := q.items[q.head:]
+	// Without holes the position tells the place.
+	if n := len(live); n > 0 && seq >= live[0].seq {
+		if d := seq - live[0].seq; d < uint64(n) && live[d].seq == seq {
+			return q.head + int(d)
+		}
+	}
+	return q.head + sort.Search(len(live), func(i int) bool { return live[i].seq >= seq })
+}
+
+// find returns the entry seq that is not done, or nil.
+func (q *queue) find(seq uint64) *entry {
+	i := q.index(seq)
+	if i < len(q.items) && q.items[i].seq == seq && !q.items[i].is(entryDone) {
+		return &q.items[i]
+	}
+	return nil
+}
+
+// findPacket returns the inflight entry with Packet Identifier pid, or nil.
+func (q *queue) findPacket(pid uint16) *entry {
+	if q.head == q.next {
+		return nil
+	}
+	if q.odd > 0 {
+		for i := q.head; i < q.next; i++ {
+			if e := &q.items[i]; e.pid == pid && !e.is(entryDone) {
+				return e
+			}
+		}
+	}
+	first, last := q.items[q.head].seq, q.items[q.next-1].seq
+	seq := first - first%65535 + uint64(pid) - 1
+	if seq < first {
+		seq += 65535
+	}
+	for ; seq <= last; seq += 65535 {
+		if e := q.find(seq); e != nil && e.pid == 0 {
+			return e
+		}
+	}
+	return nil
+}
+
+// choosePacketID gives the entry at next an identifier that no inflight entry
+// has [MQTT-2.2.1-4] [MQTT311-2.3.1-4].
+func (q *queue) choosePacketID(e *entry) {
+	if e.pid != 0 || q.findPacket(PacketID(e.seq)) == nil {
+		return
+	}
+	for pid := PacketID(e.seq) + 1; ; pid++ {
+		if pid != 0 && q.findPacket(pid) == nil {
+			e.pid = pid
+			q.odd++
+			return
+		}
+	}
+}
+
+// left returns how many entries are not done.
+func (q *queue) left() int { return len(q.items) - q.head - q.holes }
+
+// fill gives an entry its message after it was read from the log.
+func (q *queue) fill(e *entry, m *Message) {
+	e.msg = m
+	if !e.is(entryTaken) {
+		q.resident += int64(e.size)
+	}
+}
+
+// shed forgets the message of an entry that waits far back; it is read from
+// the log again when its turn comes.
+func (q *queue) shed(e *entry) {
+	if q.resident > residentBytes && e.id != 0 && e.msg != nil && !e.is(entryTaken) {
+		q.resident -= int64(e.size)
+		e.msg = nil
+	}
+}

@@ -1,0 +1,202 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"alcove/internal/auth"
+	"alcove/internal/topic"
+)
+
+var errStore = errors.New("broker: the store has failed")
+
+// recovery brings a new Broker to what the log holds. Nothing else runs yet, so
+// it takes no lock that others could want.
+type recovery struct {
+	b        *Broker
+	now      time.Time
+	sessions map[OwnerID]*Session
+	groups   map[OwnerID]*Group
+	lost     int // accounts that are not in the directory
+}
+
+func (b *Broker) recover(log Log) error {
+	r := &recovery{b: b, now: time.Now(), sessions: make(map[OwnerID]*Session), groups: make(map[OwnerID]*Group)}
+	ticket, owner, err := log.Load(r)
+	if err != nil {
+		return fmt.Errorf("broker: loading the log: %w", err)
+	}
+	b.owners.Store(uint64(owner))
+	b.commit = newCommit(log, ticket, b.drained, func(err error) {
+		b.logger.Error("the store has failed: nothing durable is acknowledged from now on", "error", err)
+	})
+	if r.lost > 0 {
+		b.logger.Warn("the log holds data of accounts that do not exist", "records", r.lost)
+	}
+	b.do(func(t *Turn) { r.finish(t) })
+	return nil
+}
+
+// Session implements Loader.
+func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionRecord, q QueueState) error {
+	ns, ok := r.b.namespace(account)
+	if !ok {
+		r.lost++
+		return nil
+	}
+	s := &Session{
+		ns: ns, id: id, clientID: rec.ClientID, created: rec.Created, recorded: true,
+		expiry: rec.Expiry, epoch: rec.Epoch, token: rec.Token, detached: rec.Detached,
+	}
+	s.lasting.Store(rec.Expiry > 0)
+	if s.detached == 0 { // it was attached when the broker ended
+		s.detached = r.now.UnixNano()
+	}
+	if rec.Will != nil {
+		s.will = &will{message: rec.Will.MarkKept(), delay: rec.WillDelay, due: rec.WillDue}
+		if s.will.due == 0 {
+			s.will.due = s.detached + int64(rec.WillDelay)*1e9
+		}
+	}
+	if g, err := r.b.directory.Standing(rec.Token, r.now); err == nil && g.Account == account {
+		s.rights.Store(g.Rights(rec.ClientID))
+	}
+	s.queue.recover(q)
+	for _, pid := range q.Received {
+		if s.received == nil {
+			s.received = make(map[uint16]struct{})
+		}
+		s.received[pid] = struct{}{}
+	}
+	ns.sessions[rec.ClientID] = s
+	r.sessions[id] = s
+	r.b.stats.Sessions.Add(1)
+	return nil
+}
+
+// recover takes over what was known of the positions. Entries whose PUBREC had
+// come have no message any more, so they are not Queued: they stand here.
+func (q *queue) recover(st QueueState) {
+	q.nextSeq, q.sentSeq = max(st.Next, 1), st.Sent
+	for _, e := range st.Released {
+		if e.PacketID != 0 {
+			q.odd++
+		}
+		q.restore(entry{seq: e.Seq, pid: e.PacketID, qos: 2, flags: entryReleased | entryAttempted | entryDurable})
+	}
+	q.identifiers = st.Identifiers
+}
+
+// Group implements Loader.
+func (r *recovery) Group(top, account auth.AccountID, id OwnerID, rec GroupRecord, q QueueState) error {
+	ns, ok := r.b.namespace(account)
+	if !ok {
+		r.lost++
+		return nil
+	}
+	g := &Group{ns: ns, id: id, key: groupKey{rec.Share, rec.Inner}, recorded: true, members: make(map[*Session]*member)}
+	g.entry = &Subscription{group: g, filter: rec.Inner}
+	g.queue.recover(QueueState{Next: q.Next})
+	ns.groups[g.key] = g
+	ns.tree.Add(rec.Inner, g.entry)
+	r.groups[id] = g
+	return nil
+}
+
+// Subscription implements Loader.
+func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
+	s := r.sessions[owner]
+	if s == nil {
+		r.lost++
+		return nil
+	}
+	f, err := topic.Parse(rec.Filter, r.b.limits.MaximumLevels)
+	if err != nil {
+		// The limits were narrowed since: the subscription goes.
+		r.b.logger.Warn("a stored subscription is no longer valid", "account", s.ns.account, "error", err)
+		return nil
+	}
+	sub := &Subscription{s: s, filter: f.Text, id: rec.ID, options: rec.Options}
+	if rights := s.rights.Load(); rights != nil {
+		sub.partial = rights.Subscribe(f) != auth.Whole
+	}
+	if f.Share != "" {
+		sub.group = s.ns.group(f)
+		sub.group.members[s] = &member{s: s, sub: sub, place: -1}
+	}
+	s.install(sub, f)
+	return nil
+}
+
+// Queued implements Loader.
+func (r *recovery) Queued(e QueuedEntry) error {
+	q := r.queueOf(e.Owner)
+	if q == nil {
+		r.lost++
+		return nil
+	}
+	x := entry{seq: e.Seq, id: e.ID, size: uint32(e.Size), qos: e.QoS, flags: entryDurable}
+	if e.Retain {
+		x.flags |= entryRetain
+	}
+	if e.Seq <= q.sentSeq {
+		x.flags |= entryAttempted
+	}
+	for _, i := range q.identifiers {
+		if i.Seq == e.Seq {
+			x.pid = i.PacketID
+			q.odd++
+		}
+	}
+	if len(e.SubscriptionIDs) > 0 {
+		x.more = &entryMore{ids: e.SubscriptionIDs}
+	}
+	q.restore(x)
+	return nil
+}
+
+func (r *recovery) queueOf(id OwnerID) *queue {
+	if s := r.sessions[id]; s != nil {
+		return &s.queue
+	}
+	if g := r.groups[id]; g != nil {
+		return &g.queue
+	}
+	return nil
+}
+
+// Retained implements Loader.
+func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
+	ns, ok := r.b.namespace(account)
+	if !ok {
+		r.lost++
+		return nil
+	}
+	ns.retained.put(r.b, m.MarkKept())
+	return nil
+}
+
+// finish sorts what came in other than by position, ends the sessions that do
+// not outlive their connection, and lets the rest wait for their time. Groups
+// without a member were only waiting for their record's removal.
+func (r *recovery) finish(t *Turn) {
+	for _, s := range r.sessions {
+		s.queue.settleOrder()
+		if s.expiry == 0 {
+			s.end(t, "the broker was restarted")
+			continue
+		}
+		r.b.janitor.watch(s, s.deadline())
+	}
+	for _, g := range r.groups {
+		g.queue.settleOrder()
+		if len(g.members) == 0 {
+			g.ns.mu.Lock()
+			g.mu.Lock()
+			g.end(t)
+			g.mu.Unlock()
+			g.ns.mu.Unlock()
+		}
+	}
+}

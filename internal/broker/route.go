@@ -1,0 +1,188 @@
+package broker
+
+import (
+	"slices"
+
+	"alcove/internal/mqtt"
+)
+
+// route is where a topic's messages go: the sessions whose subscriptions match,
+// each once however many of them do [MQTT-3.3.4-2], and the share groups. It
+// holds the answer of the trees and of the rights, so that a message costs no
+// matching while neither changes.
+type route struct {
+	gens    [maxDepth]uint64 // of the trees on the way to the top
+	targets []target
+	groups  []*Group
+}
+
+// maxDepth is the greatest number of accounts from one to its top [EXT-ACC-2].
+const maxDepth = 4
+
+// target is one session's merged subscriptions.
+type target struct {
+	s       *Session
+	gen     uint32   // of the session, when the route was made
+	qos     mqtt.QoS // the highest granted [MQTT-3.3.4-2] [MQTT311-3.3.5-1]
+	rap     bool     // one of them has Retain As Published
+	noLocal bool     // one of them has No Local
+	own     bool     // the session's account is the publisher's
+	ids     []uint32 // all Subscription Identifiers [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+}
+
+// routeCache keeps routes by namespace and topic. A topic gets its entry when
+// it is seen the second time, so that a flood of topics used once allocates
+// nothing and pushes nothing out.
+type routeCache struct {
+	routes map[routeKey]*route
+	seen   [seenSize]uint32
+	single route // of a topic that has no entry
+}
+
+type routeKey struct {
+	ns    *Namespace
+	topic string
+}
+
+const seenSize = 4096
+
+// route returns where messages of topic published in ns go. It is good until
+// the next call.
+func (t *Turn) route(ns *Namespace, topic []byte) *route {
+	c := &t.routes
+	if r := c.routes[routeKey{ns, string(topic)}]; r != nil {
+		if r.holds(ns, topic) {
+			return r
+		}
+		t.resolve(r, ns, topic)
+		return r
+	}
+	h := uint32(2166136261)
+	for _, b := range topic {
+		h = (h ^ uint32(b)) * 16777619
+	}
+	h ^= uint32(ns.account) * 0x9e3779b1
+	if slot := &c.seen[h%seenSize]; *slot != h {
+		*slot = h
+		t.resolve(&c.single, ns, topic)
+		return &c.single
+	}
+	if len(c.routes) >= routeCacheSize || c.routes == nil {
+		c.routes = make(map[routeKey]*route)
+	}
+	r := &route{}
+	c.routes[routeKey{ns, string(topic)}] = r
+	t.resolve(r, ns, topic)
+	return r
+}
+
+func (r *route) holds(ns *Namespace, topic []byte) bool {
+	for i := 0; ns != nil; ns, i = ns.parent, i+1 {
+		if r.gens[i] != ns.tree.Generation(topic) {
+			return false
+		}
+	}
+	return true
+}
+
+// resolve fills r anew: the publisher's own namespace, then its ancestors
+// [EXT-ACC-2]. A session's gen is read after the match, so the trees are asked
+// again whether they changed meanwhile.
+func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {
+	for {
+		i := 0
+		for n := ns; n != nil; n, i = n.parent, i+1 {
+			r.gens[i] = n.tree.Generation(topic)
+		}
+		r.targets, r.groups = r.targets[:0], r.groups[:0]
+		clear(t.scratch.places)
+		for n := ns; n != nil; n = n.parent {
+			t.scratch.subs = n.tree.Match(topic, t.scratch.subs[:0])
+			for _, sub := range t.scratch.subs {
+				t.join(r, sub, topic, n == ns)
+			}
+		}
+		clear(t.scratch.subs)
+		if r.holds(ns, topic) {
+			return
+		}
+	}
+}
+
+// join adds a matching subscription to the route.
+func (t *Turn) join(r *route, sub *Subscription, topic []byte, own bool) {
+	if sub.s == nil {
+		r.groups = append(r.groups, sub.group)
+		return
+	}
+	if sub.partial && !sub.s.mayReceive(topic) {
+		return
+	}
+	tg := t.place(r, sub.s)
+	tg.own = own
+	tg.qos = max(tg.qos, sub.options.QoS)
+	tg.rap = tg.rap || sub.options.RetainAsPublished
+	tg.noLocal = tg.noLocal || sub.options.NoLocal
+	if sub.id != 0 && !slices.Contains(tg.ids, sub.id) {
+		tg.ids = append(tg.ids, sub.id)
+	}
+}
+
+// place returns the target of s, a new one where there is none. Few targets
+// are searched, many are looked up.
+func (t *Turn) place(r *route, s *Session) *target {
+	const few = 8
+	if len(r.targets) <= few {
+		for i := range r.targets {
+			if r.targets[i].s == s {
+				return &r.targets[i]
+			}
+		}
+	} else {
+		if t.scratch.places == nil {
+			t.scratch.places = make(map[*Session]int)
+		}
+		if len(t.scratch.places) == 0 {
+			for i := range r.targets {
+				t.scratch.places[r.targets[i].s] = i
+			}
+		}
+		if i, ok := t.scratch.places[s]; ok {
+			return &r.targets[i]
+		}
+		t.scratch.places[s] = len(r.targets)
+	}
+	r.targets = append(r.targets, target{s: s, gen: s.gen.Load()})
+	return &r.targets[len(r.targets)-1]
+}
+
+// again resolves the one target of s afresh: after its subscriptions changed
+// under a route, or without those that have No Local [MQTT-3.8.3-3].
+func (t *Turn) again(ns *Namespace, topic []byte, s *Session, local bool) (target, bool) {
+	tg := target{s: s, gen: s.gen.Load()}
+	found := false
+	for n := ns; n != nil; n = n.parent {
+		if n != s.ns {
+			continue
+		}
+		for _, sub := range n.tree.Match(topic, nil) {
+			if sub.s != s || local && sub.options.NoLocal || sub.partial && !s.mayReceive(topic) {
+				continue
+			}
+			found = true
+			tg.own = n == ns
+			tg.qos = max(tg.qos, sub.options.QoS)
+			tg.rap = tg.rap || sub.options.RetainAsPublished
+			if sub.id != 0 && !slices.Contains(tg.ids, sub.id) {
+				tg.ids = append(tg.ids, sub.id)
+			}
+		}
+	}
+	return tg, found
+}
+
+// mayReceive tells whether the session's token allows the topic [EXT-TOK-7].
+func (s *Session) mayReceive(topic []byte) bool {
+	r := s.rights.Load()
+	return r == nil || r.MayReceive(topic)
+}

@@ -1,0 +1,285 @@
+package broker
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+)
+
+// Session is the state of one client that outlives its connections: its
+// subscriptions, its queue with what is in flight, the QoS 2 identifiers it
+// has received, its Will [MQTT-4.1.0-1] [MQTT311-4.1.0-1].
+type Session struct {
+	ns       *Namespace
+	id       OwnerID
+	clientID string
+
+	// gen counts the ends of subscriptions. A delivery that was decided
+	// before one is refused inside the output's lock, so that nothing follows
+	// an UNSUBACK.
+	gen atomic.Uint32
+	// link is the attachment of the living connection, or nil.
+	link atomic.Pointer[attachment]
+	// load is the number of entries in the queue, for the choice of a share
+	// group's member.
+	load atomic.Int32
+	// rights decide what a partly allowed subscription delivers; nil (only
+	// after a restart whose token is gone) lets the queue take everything:
+	// what the next token may not see is dropped when it attaches.
+	rights atomic.Pointer[auth.Rights]
+	// lasting says that the session outlives its connection.
+	lasting atomic.Bool
+
+	// claim is the connect or end that is under way, waiting those behind it:
+	// guarded by Namespace.mu.
+	claim   *connecting
+	waiting []*connecting
+
+	// timer is the janitor's; guarded by janitor.mu.
+	timer timer
+
+	mu       sync.Mutex
+	ended    bool
+	recorded bool // a SessionRecord is in the log
+	// overflowed says that the queue's bound ended the session [EXT-SES-3].
+	overflowed bool
+	expiry     uint32
+	epoch      uint32
+	token      auth.TokenID
+	created    int64
+	detached   int64 // UNIX nanoseconds, 0 while attached
+	subs       map[string]*Subscription
+	queue      queue
+	received   map[uint16]struct{} // QoS 2 identifiers not yet released
+	will       *will
+	replays    []*replay
+	moves      *takeovers
+}
+
+// attachment is the state of one living connection of a session.
+//
+// version to maxPacket never change; grant and rights belong to the owning
+// loop; the rest is guarded by Session.mu.
+type attachment struct {
+	s           *Session
+	out         Outlet
+	version     mqtt.Version
+	problemInfo bool
+	window      int // its Receive Maximum, at most InflightMaximum
+	maxPacket   uint32
+	remote      netip.AddrPort
+	transport   string
+	since       time.Time
+
+	grant   *auth.Grant
+	rights  *auth.Rights
+	tokenID atomic.Int64 // grant.Token, for any goroutine
+
+	acks      acks
+	receiving int  // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good
+	choked    bool // the output was full: Drained comes
+	posted    bool // a replay's next page is posted
+}
+
+// durable tells whether the session's changes go to the log, and whether with
+// fsync [EXT-SES-4]. Under s.mu.
+func (s *Session) durable() (durable, sync bool) {
+	if s.expiry == 0 {
+		return false, false
+	}
+	return s.ns.durability()
+}
+
+// record appends a record of the session's own to the pending batch. Under s.mu.
+func (s *Session) record(t *Turn, sync bool, r Record) uint64 {
+	r.Top, r.Account, r.Owner = s.ns.top, s.ns.account, s.id
+	t.kick = true
+	return t.b.commit.append(sync, false, r)
+}
+
+// snapshotFor is the session's own data as the log holds it; a is its
+// attachment, nil without one. Under s.mu.
+func (s *Session) snapshotFor(a *attachment) *SessionRecord {
+	r := &SessionRecord{
+		ClientID: s.clientID, Created: s.created, Expiry: s.expiry,
+		Detached: s.detached, Epoch: s.epoch, Token: s.token,
+	}
+	if a != nil {
+		r.Version = a.version
+	}
+	if w := s.will; w != nil {
+		r.Will, r.WillDelay, r.WillDue = w.message, w.delay, w.due
+	}
+	return r
+}
+
+// pump sends what waits, in order, as far as the client's Receive Maximum and
+// our own bounds allow [MQTT-3.3.4-9] [MQTT-4.9.0-2]. Under s.mu.
+func (s *Session) pump(t *Turn, a *attachment) {
+	q := &s.queue
+	for q.next < len(q.items) {
+		e := &q.items[q.next]
+		if e.is(entryDone) {
+			q.skip()
+			continue
+		}
+		if e.is(entryOpen) || q.inflight >= a.window {
+			break
+		}
+		if q.inflight > 0 && q.inflightBytes+int64(e.size) > sendBytes {
+			break
+		}
+		if e.is(entryReleased) {
+			q.take()
+			s.answer(t, a, answer{typ: mqtt.TypePubrel, pid: e.packetID(), seq: e.seq})
+			continue
+		}
+		if e.msg == nil {
+			s.pageIn(t)
+			break
+		}
+		if reason := s.unfit(t, a, e); reason != "" {
+			s.drop(t, e, reason)
+			continue
+		}
+		s.handOn(t, a, e)
+	}
+	s.load.Store(int32(min(q.left(), 1<<30)))
+	if len(s.replays) > 0 && q.next == len(q.items) && !a.choked {
+		s.replay(t, a)
+	}
+}
+
+// unfit tells why a queued message may not go out, "" where it may. A message
+// whose delivery has begun does not expire any more [MQTT-3.3.2-5]
+// [MQTT-4.3.3-7]; what the token may not see never goes out [EXT-TOK-7].
+func (s *Session) unfit(t *Turn, a *attachment, e *entry) string {
+	if !e.is(entryAttempted) && e.msg.Expired(t.Now) {
+		t.b.stats.Expired.Add(1)
+		return "the message has expired"
+	}
+	if !a.rights.MayReceive(e.msg.Topic) {
+		t.b.stats.DroppedRights.Add(1)
+		return "the token may not receive this topic"
+	}
+	return ""
+}
+
+// handOn takes the entry at next, gives it its Packet Identifier, and sends it
+// now or, a QoS 2 message of a durable session, once that identifier is
+// durable [EXT-SES-4].
+func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
+	q := &s.queue
+	pid := e.pid
+	q.choosePacketID(e)
+	q.take()
+	if !e.is(entryDurable) {
+		s.transmit(t, a, e)
+		return
+	}
+	if e.seq > q.sentSeq || pid != e.pid {
+		_, sync := s.durable()
+		q.sentSeq = max(q.sentSeq, e.seq)
+		ticket := s.record(t, sync && e.qos == mqtt.QoS2, Record{Kind: KindSent, Seq: e.seq, PacketID: e.pid})
+		q.sentTicket = ticket
+	}
+	if e.qos == mqtt.QoS2 && !t.b.commit.ripe(q.sentTicket) {
+		e.flags |= entryHeld
+		s.answer(t, a, answer{ticket: q.sentTicket, typ: mqtt.TypePublish, seq: e.seq})
+		return
+	}
+	s.transmit(t, a, e)
+}
+
+// transmit puts an entry's PUBLISH on the output [MQTT-4.3.2-2] [MQTT-4.3.3-2];
+// DUP is set exactly when it was sent before [MQTT-3.3.1-1] [MQTT-3.3.1-3]
+// [MQTT311-3.3.1-1] [MQTT311-3.3.1-3].
+func (s *Session) transmit(t *Turn, a *attachment, e *entry) {
+	d := &t.scratch.delivery
+	*d = Delivery{
+		Message: e.msg, QoS: e.qos, Dup: e.is(entryAttempted), Retain: e.is(entryRetain),
+		PacketID: e.packetID(), SubscriptionIDs: e.subscriptionIDs(),
+		Own: e.msg.Account == s.ns.account,
+	}
+	d.Expiry, d.HasExpiry = e.msg.Remaining(t.Now)
+	e.flags |= entryAttempted
+	if a.out.Deliver(t, d) == TooLarge {
+		// Treated as if it had been delivered [MQTT-3.1.2-25].
+		t.b.stats.DroppedLarge.Add(1)
+		s.settle(t, e)
+	}
+}
+
+// drop gives up an entry that was not sent, counted and told [EXT-SES-4].
+func (s *Session) drop(t *Turn, e *entry, reason string) {
+	ev := Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Token: s.token, Reason: reason}
+	if e.msg != nil {
+		ev.Topic = string(e.msg.Topic)
+	}
+	t.note(ev)
+	s.settle(t, e)
+}
+
+// settle ends an entry for good: out of the queue, and out of the log. Its
+// share group, if it has one, hears of it at the end of the turn's section.
+func (s *Session) settle(t *Turn, e *entry) {
+	if e.is(entryDurable) {
+		s.record(t, false, Record{Kind: KindAcked, Seq: e.seq, ID: e.id})
+	}
+	if e.more != nil && e.more.group != nil {
+		t.shared = append(t.shared, sharedDone{e.more.group, e.more.share})
+	}
+	s.queue.done(e)
+}
+
+// enqueue appends m to the queue [MQTT-4.5.0-1] [MQTT311-3.1.2-5]. Where the
+// session is durable the entry stays open until Turn.publish has put its record
+// into a batch. Under s.mu; m must be kept. It returns false where the queue's
+// bound refuses it [EXT-SES-3].
+func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
+	q := &s.queue
+	e.msg, e.size = m, uint32(min(m.Size(), 1<<31))
+	if q.bytes+int64(e.size) > t.b.limits.QueueBytes && !s.makeRoom(t, int64(e.size)) {
+		return false
+	}
+	p := q.push(e)
+	if p.is(entryDurable) {
+		p.flags |= entryOpen
+		t.targets = append(t.targets, Target{
+			Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: p.qos,
+			Retain: p.is(entryRetain), SubscriptionIDs: p.subscriptionIDs(),
+		})
+		t.opened = append(t.opened, opened{s: s, seq: p.seq})
+	}
+	return true
+}
+
+// makeRoom applies the account's overflow rule.
+func (s *Session) makeRoom(t *Turn, size int64) bool {
+	q := &s.queue
+	t.b.stats.DroppedQueue.Add(1)
+	t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Token: s.token,
+		Reason: "the session's queue is full"})
+	switch s.ns.settings.Load().Overflow {
+	case auth.DropNewest:
+		return false
+	case auth.DeleteSession:
+		if !s.overflowed {
+			s.overflowed = true
+			t.b.overflow(t, s)
+		}
+		return false
+	}
+	for q.bytes+size > t.b.limits.QueueBytes {
+		q.skip()
+		if q.next == len(q.items) || q.items[q.next].is(entryOpen) {
+			return false
+		}
+		s.settle(t, &q.items[q.next])
+	}
+	return true
+}

@@ -1,0 +1,222 @@
+package broker
+
+import (
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+	"alcove/internal/topic"
+)
+
+// subscribeAck is a SUBACK that waits for its ticket, and what is to be
+// replayed with it.
+type subscribeAck struct {
+	codes   []mqtt.ReasonCode
+	reason  string
+	replays []*replay
+}
+
+// Subscribe installs the packet's subscriptions one by one, as if each had come
+// alone [MQTT-3.8.4-5] [MQTT311-3.8.4-4], and answers them with one SUBACK
+// [MQTT-3.8.4-1] [MQTT311-3.8.4-1] once they are durable. A bad filter fails
+// alone; the codes stand in the filters' order [MQTT-3.8.4-6] [MQTT-3.9.3-1]
+// [MQTT311-3.8.4-5] [MQTT311-3.9.3-1].
+func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
+	s, a := l.s, l.a
+	if s == nil || s.link.Load() != a {
+		return nil
+	}
+	ack := &subscribeAck{codes: make([]mqtt.ReasonCode, 0, p.Count)}
+	for text, options := range p.Filters() {
+		code, reason := mqtt.QuotaExceeded, "more filters than one packet may hold"
+		if len(ack.codes) < t.b.limits.FiltersPerPacket {
+			code, reason = s.subscribe(t, a, ack, string(text), options, p.SubscriptionID)
+		}
+		ack.codes = append(ack.codes, code)
+		if code.Failed() {
+			ack.reason = reason
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link.Load() != a {
+		return nil
+	}
+	ticket := uint64(0)
+	if durable, _ := s.durable(); durable {
+		ticket = t.b.commit.latest()
+	}
+	s.answer(t, a, answer{ticket: ticket, typ: mqtt.TypeSuback, pid: p.PacketID, subs: ack})
+	return nil
+}
+
+// subscribe handles one filter.
+func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, string) {
+	f, code, reason := t.b.grantable(text, id)
+	if code.Failed() {
+		return code, reason
+	}
+	scope := a.rights.Subscribe(f) // of a share, the inner filter
+	if scope == auth.None {
+		return mqtt.NotAuthorized, "the token may not subscribe to this filter"
+	}
+	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
+	sub := &Subscription{s: s, filter: f.Text, id: id, options: o, partial: scope == auth.Partial}
+	isNew, ok := s.admit(t, sub, f)
+	if !ok {
+		return mqtt.QuotaExceeded, "the session has too many subscriptions"
+	}
+	t.note(Event{Code: EventSubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: f.Text})
+	if sub.group != nil {
+		for !sub.group.join(t, sub) {
+			sub.group = s.ns.group(f)
+		}
+		return mqtt.ReasonCode(o.QoS), ""
+	}
+	// Retain Handling [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a 3.x
+	// subscription always asks for the retained messages [MQTT311-3.3.1-6].
+	if !t.b.features.NoRetain && (o.RetainHandling == 0 || o.RetainHandling == 1 && isNew) {
+		ack.replays = append(ack.replays, newReplay(s.ns, sub, f))
+	}
+	return mqtt.ReasonCode(o.QoS), ""
+}
+
+// grantable reads a filter and tells why the broker, whoever asks, does not
+// take it.
+func (b *Broker) grantable(text string, id uint32) (topic.Filter, mqtt.ReasonCode, string) {
+	f, err := topic.Parse(text, b.limits.MaximumLevels)
+	switch {
+	case err != nil: // [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+		return f, mqtt.TopicFilterInvalid, err.Error()
+	case f.Share != "" && b.features.NoShared:
+		return f, mqtt.SharedSubscriptionsNotSupported, "shared subscriptions are not available"
+	case f.Wildcard && b.features.NoWildcards: // [MQTT311-3.8.3-2]
+		return f, mqtt.WildcardSubscriptionsNotSupported, "wildcards are not available"
+	case id != 0 && b.features.NoSubscriptionIDs:
+		return f, mqtt.SubscriptionIdentifiersNotSupported, "subscription identifiers are not available"
+	}
+	return f, mqtt.Success, ""
+}
+
+// admit installs sub, within the session's bound, and records it.
+func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok bool) {
+	if f.Share != "" {
+		sub.group = s.ns.group(f)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, has := s.subs[sub.filter]; !has && len(s.subs) >= t.b.limits.SubscriptionsEach {
+		return false, false
+	}
+	isNew = s.install(sub, f)
+	if durable, sync := s.durable(); durable {
+		s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
+			Filter: sub.filter, Options: sub.options, ID: sub.id,
+		}})
+	}
+	return isNew, true
+}
+
+// sendSuback sends a SUBACK that is ripe. The first page of retained messages
+// goes out before it, as the account's setting says [EXT-RET-4]; the rest
+// follows. Under s.mu.
+func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
+	p := mqtt.Suback{PacketID: x.pid, Codes: x.subs.codes} // [MQTT-3.8.4-2] [MQTT311-3.8.4-2]
+	if x.subs.reason != "" && a.problemInfo {
+		p.Reason = []byte(x.subs.reason)
+	}
+	p.Fit(a.version, int(a.maxPacket)) // [MQTT-3.9.2-1]
+	first := s.ns.settings.Load().RetainedFirst
+	if !first {
+		a.out.Send(t, p.Append(nil, a.version))
+	}
+	for _, r := range x.subs.replays {
+		if s.subs[r.sub.filter] != r.sub || !s.page(t, a, r) {
+			continue
+		}
+		if len(s.replays) < replaysPerSession {
+			s.replays = append(s.replays, r)
+			continue
+		}
+		t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Topic: r.sub.filter,
+			Reason: "too many replays of retained messages wait in the session"})
+	}
+	if first {
+		a.out.Send(t, p.Append(nil, a.version))
+	}
+	if len(s.replays) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
+		s.replay(t, a)
+	}
+}
+
+// Unsubscribe removes subscriptions whose filters are the same text, character
+// by character [MQTT-3.10.4-1] [MQTT311-3.10.4-1], and answers with one
+// UNSUBACK, also where nothing matched [MQTT-3.10.4-4] [MQTT-3.10.4-5]
+// [MQTT-3.10.4-6] [MQTT311-3.10.4-4] [MQTT311-3.10.4-5] [MQTT311-3.10.4-6].
+// What is in flight completes [MQTT-3.10.4-3] [MQTT311-3.10.4-3].
+func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
+	s, a := l.s, l.a
+	if s == nil || s.link.Load() != a {
+		return nil
+	}
+	codes := make([]mqtt.ReasonCode, 0, p.Count)
+	for text := range p.Filters() {
+		codes = append(codes, s.unsubscribe(t, a, string(text)))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.link.Load() != a {
+		return nil
+	}
+	ticket := uint64(0)
+	if durable, _ := s.durable(); durable {
+		ticket = t.b.commit.latest()
+	}
+	u := mqtt.Unsuback{PacketID: p.PacketID, Codes: codes}
+	s.answer(t, a, answer{ticket: ticket, typ: mqtt.TypeUnsuback, raw: u.Append(nil, a.version)})
+	return nil
+}
+
+// unsubscribe removes one subscription by its text.
+func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCode {
+	if _, err := topic.Parse(text, t.b.limits.MaximumLevels); err != nil {
+		return mqtt.TopicFilterInvalid
+	}
+	s.mu.Lock()
+	sub := s.subs[text]
+	if sub == nil {
+		s.mu.Unlock()
+		return mqtt.NoSubscriptionExisted
+	}
+	s.remove(sub)
+	if durable, sync := s.durable(); durable {
+		s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: text})
+	}
+	var unacked []uint64
+	if sub.group != nil {
+		unacked = s.giveBack(sub.group)
+	}
+	s.mu.Unlock()
+	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
+	if sub.group != nil {
+		sub.group.back(t, unacked)
+		sub.group.leave(t, s)
+	}
+	return mqtt.Success
+}
+
+// giveBack takes the QoS 1 messages of a group that the client has not
+// acknowledged out of the queue [EXT-SHR-2]. Under s.mu.
+func (s *Session) giveBack(g *Group) (seqs []uint64) {
+	q := &s.queue
+	for i := q.head; i < len(q.items); i++ {
+		e := &q.items[i]
+		if !e.is(entryDone) && e.more != nil && e.more.group != nil && (g == nil || e.more.group == g) {
+			seqs = append(seqs, e.seq)
+		}
+	}
+	for i, seq := range seqs {
+		e := q.find(seq)
+		seqs[i] = e.more.share
+		q.done(e)
+	}
+	return seqs
+}

@@ -1,0 +1,66 @@
+package broker
+
+import "time"
+
+// Turn is the context in which a caller enters the broker: what one loop (or
+// one worker) keeps between Begin and End, and scratch that it reuses. A Turn
+// belongs to one goroutine. Everything that a turn appended to outputs is
+// flushed once, at its End; the records it made go to the log in one batch.
+type Turn struct {
+	// Now is the coarse clock of the turn, read once at Begin. It carries a
+	// monotonic reading.
+	Now time.Time
+
+	b       *Broker
+	touched []Outlet
+	scratch scratch
+	routes  routeCache
+	kick    bool // records were appended: the committer is woken at End
+
+	// Of the message that is being published.
+	from    *Session // its publisher, nil for a Will
+	records []Record // what becomes durable with it
+	targets []Target // its queue entries
+	opened  []opened // their owners
+	sync    bool     // one of them asks for fsync
+
+	shared   []sharedDone // share groups' entries that are settled
+	returned []returned   // what members that went away give back
+	leaving  []leaving    // members that a section took out of their groups
+	events   []Event
+}
+
+// NewTurn returns a Turn for one more loop or worker.
+func (b *Broker) NewTurn() *Turn { return &Turn{b: b, Now: time.Now()} }
+
+// Begin starts a turn at now.
+func (t *Turn) Begin(now time.Time) { t.Now = now }
+
+// Touch notes that o has output to flush at the end of the turn. An Outlet
+// calls it from Deliver, Send and End when it was not already noted by a turn
+// that has still to flush it.
+func (t *Turn) Touch(o Outlet) { t.touched = append(t.touched, o) }
+
+// End hands the turn's records to the committer and flushes every touched
+// connection once.
+func (t *Turn) End() {
+	t.settleShared()
+	if t.kick {
+		t.kick = false
+		t.b.commit.kick()
+	}
+	// Flushing can touch no further connection: Flush only writes.
+	for i, o := range t.touched {
+		o.Flush()
+		t.touched[i] = nil
+	}
+	t.touched = t.touched[:0]
+	t.tell()
+}
+
+// do runs f in a turn of its own, for callers that have no loop.
+func (b *Broker) do(f func(t *Turn)) {
+	t := b.NewTurn()
+	f(t)
+	t.End()
+}

@@ -1,0 +1,212 @@
+package broker
+
+import (
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+)
+
+// watcher brings changes of tokens and accounts to living connections, within
+// a second [EXT-TOK-8] [EXT-ACC-4] [EXT-ACC-5].
+type watcher struct{ b *Broker }
+
+// TokenChanged implements auth.Observer.
+func (w watcher) TokenChanged(id auth.TokenID) { w.b.visit(usesToken(id)) }
+
+// TokenGone implements auth.Observer.
+func (w watcher) TokenGone(id auth.TokenID) { w.b.visit(usesToken(id)) }
+
+func usesToken(id auth.TokenID) func(*attachment) bool {
+	return func(a *attachment) bool { return a.token() == id }
+}
+
+// AccountChanged implements auth.Observer: settings act at once, and whatever
+// is blocked or gone ends.
+func (w watcher) AccountChanged(id auth.AccountID) {
+	b := w.b
+	b.mu.RLock()
+	ns := b.namespaces[id]
+	b.mu.RUnlock()
+	if ns == nil {
+		return
+	}
+	for _, n := range ns.family(nil) {
+		s := b.directory.EffectiveSettings(n.account)
+		n.settings.Store(&s)
+	}
+	if b.directory.Blocked(id) {
+		for _, n := range ns.family(nil) {
+			b.visitIn(n, func(*attachment) bool { return true })
+		}
+	}
+}
+
+// visit lets every living connection that keep chooses check its token again,
+// on its own loop.
+func (b *Broker) visit(keep func(*attachment) bool) {
+	b.mu.RLock()
+	all := make([]*Namespace, 0, len(b.namespaces))
+	for _, ns := range b.namespaces {
+		all = append(all, ns)
+	}
+	b.mu.RUnlock()
+	for _, ns := range all {
+		b.visitIn(ns, keep)
+	}
+}
+
+func (b *Broker) visitIn(ns *Namespace, keep func(*attachment) bool) {
+	for _, a := range ns.attached(keep) {
+		a.out.Post(func(t *Turn) { b.recheck(t, a) })
+	}
+}
+
+// token is the token in force; any goroutine may ask.
+func (a *attachment) token() auth.TokenID { return auth.TokenID(a.tokenID.Load()) }
+
+// recheck asks whether the connection's token still stands, and from what is
+// allowed now. On the owning loop.
+func (b *Broker) recheck(t *Turn, a *attachment) {
+	s := a.s
+	if s.link.Load() != a {
+		return
+	}
+	g, err := b.directory.Revalidate(a.grant.Token, a.remote.Addr(), t.Now)
+	if err != nil {
+		// 0x8A is not for DISCONNECT: 0x87 says it [EXT-TOK-8].
+		a.out.End(t, mqtt.NotAuthorized, err.Error())
+		s.detach(t, a, mqtt.NotAuthorized, err.Error())
+		return
+	}
+	if g != a.grant {
+		s.adopt(t, a, g)
+	}
+}
+
+// Reauthenticate puts the connection under the grant that enhanced
+// authentication has found, of the same account, all rights at once
+// [MQTT-4.12.1-1].
+func (l Link) Reauthenticate(t *Turn, g *auth.Grant) error {
+	s, a := l.s, l.a
+	if s == nil || s.link.Load() != a {
+		return nil
+	}
+	if g.Account != s.ns.account {
+		return &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "re-authentication with a token of another account"}
+	}
+	if g.Token != a.grant.Token {
+		t.b.directory.SetLive(a.grant.Token, -1, t.Now)
+		t.b.directory.SetLive(g.Token, 1, t.Now)
+	}
+	s.adopt(t, a, g)
+	return nil
+}
+
+// adopt puts a living session under another grant: its subscriptions, its queue
+// and its Will [EXT-TOK-8].
+func (s *Session) adopt(t *Turn, a *attachment, g *auth.Grant) {
+	s.mu.Lock()
+	if s.link.Load() != a {
+		s.mu.Unlock()
+		return
+	}
+	a.grant, a.rights = g, g.Rights(s.clientID)
+	a.tokenID.Store(int64(g.Token))
+	s.token = g.Token
+	s.reauthorise(t, a.rights)
+	s.dropUnacknowledged(t, a)
+	var dropped *will
+	if w := s.will; w != nil && !a.rights.MayPublish(w.message.Topic) {
+		dropped, s.will = w, nil
+	}
+	if s.recorded {
+		_, sync := s.durable()
+		s.record(t, sync, Record{Kind: KindSession, Session: s.snapshotFor(a)})
+	}
+	s.mu.Unlock()
+	if dropped != nil {
+		t.dropWill(s.ns, s.clientID, dropped.message, "the token may no longer publish to the Will Topic")
+	}
+	t.settleShared()
+}
+
+// dropUnacknowledged keeps messages that wait for a ticket from going out under
+// rights that no longer allow them. Under s.mu.
+func (s *Session) dropUnacknowledged(t *Turn, a *attachment) {
+	var refused []uint64
+	for i := s.queue.head; i < s.queue.next; i++ {
+		e := &s.queue.items[i]
+		if !e.is(entryDone) && e.is(entryHeld) && e.msg != nil && !a.rights.MayReceive(e.msg.Topic) {
+			refused = append(refused, e.seq)
+		}
+	}
+	for _, seq := range refused {
+		t.b.stats.DroppedRights.Add(1)
+		s.drop(t, s.queue.find(seq), "the token may not receive this topic")
+	}
+}
+
+// DropAccounts removes everything of the given accounts: their connections end,
+// and their sessions, subscriptions, retained messages and queues go. It returns
+// once that is durable. The accounts must be gone from the Directory.
+func (b *Broker) DropAccounts(ids []auth.AccountID) error {
+	synced := make(chan struct{})
+	b.do(func(t *Turn) {
+		ticket := uint64(0)
+		for _, id := range ids {
+			ticket = max(ticket, b.dropAccount(t, id))
+		}
+		t.kick = true
+		b.commit.after(ticket, func() { close(synced) })
+	})
+	select {
+	case <-synced:
+		return nil
+	case <-b.commit.broken:
+		return errStore
+	}
+}
+
+func (b *Broker) dropAccount(t *Turn, id auth.AccountID) (ticket uint64) {
+	b.mu.Lock()
+	ns := b.namespaces[id]
+	delete(b.namespaces, id)
+	b.mu.Unlock()
+	if ns == nil {
+		return 0
+	}
+	if p := ns.parent; p != nil {
+		p.mu.Lock()
+		for i, child := range p.children {
+			if child == ns {
+				p.children = append(p.children[:i:i], p.children[i+1:]...)
+				break
+			}
+		}
+		p.mu.Unlock()
+	}
+	ns.mu.Lock()
+	ns.ended = true
+	sessions := make([]*Session, 0, len(ns.sessions))
+	for _, s := range ns.sessions {
+		sessions = append(sessions, s)
+	}
+	ns.mu.Unlock()
+	for _, s := range sessions {
+		if a := s.link.Load(); a != nil {
+			a.out.Post(func(t *Turn) {
+				a.out.End(t, mqtt.NotAuthorized, "the account is gone")
+				s.detach(t, a, mqtt.NotAuthorized, "the account is gone")
+				s.end(t, "the account is gone")
+			})
+			continue
+		}
+		s.end(t, "the account is gone")
+	}
+	r := &ns.retained
+	r.mu.Lock()
+	b.stats.Retained.Add(-int64(r.topics.Len()))
+	r.topics.Clear()
+	r.bytes = 0
+	r.mu.Unlock()
+	return b.commit.append(true, true, Record{Kind: KindAccountEnd, Top: ns.top, Account: id})
+}
