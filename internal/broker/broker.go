@@ -43,6 +43,7 @@ type Broker struct {
 	readers sync.WaitGroup
 	resume  atomic.Pointer[func()]
 	paused  atomic.Bool
+	turns   sync.Pool // of Turns for callers that have no loop
 	sweeper chan struct{}
 	idle    sync.WaitGroup
 
@@ -71,6 +72,7 @@ func New(c Config) (*Broker, error) {
 		sweeper:    make(chan struct{}),
 		namespaces: make(map[auth.AccountID]*Namespace),
 	}
+	b.turns.New = func() any { return b.NewTurn() }
 	b.janitor = newJanitor(b)
 	if err := b.recover(c.Log); err != nil {
 		return nil, err

@@ -185,20 +185,17 @@ func (c *connecting) takeOver(t *Turn) {
 
 // proceed makes the session the newcomer's: new, or as it was, re-authorised.
 func (c *connecting) proceed(t *Turn) {
-	c.s.mu.Lock()
-	ended := c.s.ended
-	c.s.mu.Unlock()
-	if c.clean && c.present && !ended { // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
+	if c.clean && c.present { // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
 		c.ticket = c.s.end(t, "clean start")
-		ended = true
 	}
-	if ended && !c.renew(t) {
-		c.unclaim()
-		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
-		return
+	for !c.take(t) {
+		if !c.renew(t) {
+			c.unclaim()
+			c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+			return
+		}
 	}
 	t.b.janitor.cancel(c.s)
-	c.take(t)
 	t.settleShared()
 	if t.b.commit.ripe(c.ticket) {
 		c.attach(t)
@@ -225,11 +222,15 @@ func (c *connecting) renew(t *Turn) bool {
 	return true
 }
 
-// take writes the newcomer's data into the session and records them.
-func (c *connecting) take(t *Turn) {
+// take writes the newcomer's data into the session and records them. It
+// returns false where the session has ended.
+func (c *connecting) take(t *Turn) bool {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
 	if c.present {
 		s.reauthorise(t, c.a.rights)
 	} else {
@@ -254,6 +255,7 @@ func (c *connecting) take(t *Turn) {
 		s.recorded = true
 		s.record(t, false, Record{Kind: KindSession, Session: s.snapshotFor(c.a)})
 	}
+	return true
 }
 
 // attach makes the session reachable and appends CONNACK in one section: the
@@ -295,6 +297,11 @@ func (c *connecting) unclaim() {
 	c.ns.mu.Lock()
 	waiting := c.s.waiting
 	c.s.claim, c.s.waiting = nil, nil
+	c.s.mu.Lock()
+	if c.s.ended && c.ns.sessions[c.clientID] == c.s {
+		delete(c.ns.sessions, c.clientID)
+	}
+	c.s.mu.Unlock()
 	c.ns.mu.Unlock()
 	for _, w := range waiting {
 		w.out.Post(w.claim)
@@ -363,7 +370,7 @@ func (s *Session) damped(now time.Time) bool {
 // is checked, message by message, when its turn comes. Under s.mu.
 func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 	s.rights.Store(rights)
-	for _, old := range s.subs {
+	for _, old := range s.subs.all() {
 		f, code, _ := s.ns.b.grantable(old.filter, 0)
 		scope := rights.Subscribe(f)
 		if code.Failed() || scope == auth.None {
@@ -404,7 +411,7 @@ type leaving struct {
 
 func (s *Session) groups() []*Group {
 	var groups []*Group
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all() {
 		if sub.group != nil {
 			groups = append(groups, sub.group)
 		}

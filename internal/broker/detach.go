@@ -68,6 +68,7 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 	}
 	groups := s.groups()
 	s.mu.Unlock()
+	t.settleShared() // what the groups get back comes before all later messages
 	for _, g := range groups {
 		g.attached(t, s)
 	}
@@ -123,7 +124,7 @@ func (s *Session) deadline() time.Time {
 // giveBackAll returns every share group's unacknowledged QoS 1 messages.
 // Under s.mu.
 func (t *Turn) giveBackAll(s *Session) {
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all() {
 		if sub.group != nil {
 			if seqs := s.giveBack(sub.group); len(seqs) > 0 {
 				t.returned = append(t.returned, returned{sub.group, seqs})
@@ -144,19 +145,21 @@ type returned struct {
 // held; the session is detached.
 func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 	s.ns.mu.Lock()
-	if s.ns.sessions[s.clientID] == s {
-		delete(s.ns.sessions, s.clientID)
-	}
-	s.ns.mu.Unlock()
 	s.mu.Lock()
 	if s.ended {
 		s.mu.Unlock()
+		s.ns.mu.Unlock()
 		return 0
 	}
 	s.ended = true
+	// Whoever has claimed it puts another one in its place.
+	if s.claim == nil && s.ns.sessions[s.clientID] == s {
+		delete(s.ns.sessions, s.clientID)
+	}
+	s.ns.mu.Unlock()
 	w := s.will
 	s.will = nil
-	for _, sub := range s.subs {
+	for _, sub := range s.subs.all() {
 		s.remove(sub)
 		if sub.group != nil {
 			t.leaving = append(t.leaving, leaving{g: sub.group, s: s, seqs: s.giveBack(sub.group)})
@@ -170,7 +173,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 		t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID,
 			Reason: "the session ended (" + reason + ") with messages in its queue"})
 	}
-	s.queue, s.received, s.replays, s.subs = queue{}, nil, nil, nil
+	s.queue, s.received, s.replays = queue{}, nil, nil
 	s.mu.Unlock()
 	t.b.janitor.cancel(s)
 	t.b.stats.Sessions.Add(-1)

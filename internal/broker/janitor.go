@@ -141,11 +141,15 @@ func (j *janitor) run() {
 // attend does what is due for a detached session.
 func (b *Broker) attend(t *Turn, s *Session) {
 	s.ns.mu.Lock()
-	busy := s.claim != nil || s.link.Load() != nil
-	s.ns.mu.Unlock()
-	if busy {
+	if s.claim != nil || s.link.Load() != nil {
+		s.ns.mu.Unlock()
 		return
 	}
+	// The claim keeps a connect from taking a session that is ending.
+	claim := &connecting{b: b, ns: s.ns, s: s, clientID: s.clientID}
+	s.claim = claim
+	s.ns.mu.Unlock()
+	defer claim.unclaim()
 	now := t.Now.UnixNano()
 	s.mu.Lock()
 	if s.ended || s.detached == 0 || s.link.Load() != nil {

@@ -76,9 +76,18 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.link.Load() == a {
-		s.answer(t, a, answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code})
+	if s.link.Load() != a {
+		return nil
 	}
+	if p.QoS == mqtt.QoS2 && code.Failed() && a.version == mqtt.V5 {
+		// Delivered, but not stored as retained: a failing PUBREC ends the
+		// exchange and frees the identifier [MQTT-4.3.3-9].
+		delete(s.received, p.PacketID)
+		if durable, sync := s.durable(); durable {
+			ticket = s.record(t, sync, Record{Kind: KindCompleted, PacketID: p.PacketID})
+		}
+	}
+	s.answer(t, a, answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code})
 	return nil
 }
 
@@ -180,6 +189,9 @@ func (s *Session) refused(t *Turn, a *attachment, p *mqtt.Publish, code mqtt.Rea
 	case wildcard && p.QoS == mqtt.QoS0: // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [EXT-RET-2]
 		return &mqtt.Error{Code: mqtt.MalformedPacket, Reason: reason}
 	case code == mqtt.QuotaExceeded && a.version != mqtt.V5:
+		// The client sends it again after it has reconnected: that is not a
+		// repetition then.
+		s.forget(p)
 		return &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: reason}
 	}
 	if p.QoS == mqtt.QoS0 {
@@ -203,6 +215,13 @@ func (s *Session) refused(t *Turn, a *attachment, p *mqtt.Publish, code mqtt.Rea
 	}
 	s.answer(t, a, answer{typ: typ, pid: p.PacketID, code: code, reason: reason})
 	return nil
+}
+
+// forget frees the identifier of a QoS 2 PUBLISH that was not taken.
+func (s *Session) forget(p *mqtt.Publish) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.received, p.PacketID)
 }
 
 // fill makes the borrowed Message of a client's PUBLISH.

@@ -52,7 +52,7 @@ type Session struct {
 	token      auth.TokenID
 	created    int64
 	detached   int64 // UNIX nanoseconds, 0 while attached
-	subs       map[string]*Subscription
+	subs       subscriptions
 	queue      queue
 	received   map[uint16]struct{} // QoS 2 identifiers not yet released
 	will       *will

@@ -98,13 +98,17 @@ func (b *Broker) grantable(text string, id uint32) (topic.Filter, mqtt.ReasonCod
 
 // admit installs sub, within the session's bound, and records it.
 func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok bool) {
-	if f.Share != "" {
-		sub.group = s.ns.group(f)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, has := s.subs[sub.filter]; !has && len(s.subs) >= t.b.limits.SubscriptionsEach {
+	if s.subs.find(sub.filter) == nil && s.subs.len() >= t.b.limits.SubscriptionsEach {
 		return false, false
+	}
+	if f.Share != "" {
+		// Namespace.mu comes before Session.mu. Only this loop adds to the
+		// session's subscriptions, so the bound still holds afterwards.
+		s.mu.Unlock()
+		sub.group = s.ns.group(f)
+		s.mu.Lock()
 	}
 	isNew = s.install(sub, f)
 	if durable, sync := s.durable(); durable {
@@ -129,7 +133,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
 	for _, r := range x.subs.replays {
-		if s.subs[r.sub.filter] != r.sub || !s.page(t, a, r) {
+		if s.subs.find(r.sub.filter) != r.sub || !s.page(t, a, r) {
 			continue
 		}
 		if len(s.replays) < replaysPerSession {
@@ -181,7 +185,7 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 		return mqtt.TopicFilterInvalid
 	}
 	s.mu.Lock()
-	sub := s.subs[text]
+	sub := s.subs.find(text)
 	if sub == nil {
 		s.mu.Unlock()
 		return mqtt.NoSubscriptionExisted

@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"maps"
+	"slices"
+
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -24,11 +27,7 @@ type Subscription struct {
 // whether the subscription is new. Under s.mu, except for shared ones, whose
 // group the caller changes after it.
 func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
-	if s.subs == nil {
-		s.subs = make(map[string]*Subscription)
-	}
-	old := s.subs[sub.filter]
-	s.subs[sub.filter] = sub
+	old := s.subs.put(sub)
 	if old == nil {
 		s.ns.b.stats.Subscriptions.Add(1)
 	}
@@ -46,10 +45,79 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 // decided are refused in the output from here on [MQTT-3.10.4-2]
 // [MQTT311-3.10.4-2]. Under s.mu.
 func (s *Session) remove(sub *Subscription) {
-	delete(s.subs, sub.filter)
+	s.subs.remove(sub)
 	s.ns.b.stats.Subscriptions.Add(-1)
 	if sub.group == nil {
 		s.ns.tree.Remove(sub.filter, sub)
 	}
 	s.gen.Add(1)
+}
+
+// subscriptions are a session's, by filter text: a short list, since most
+// sessions have few and a map costs more than the session itself, or a map.
+type subscriptions struct {
+	few  []*Subscription
+	many map[string]*Subscription
+}
+
+const fewSubscriptions = 8
+
+func (x *subscriptions) len() int { return len(x.few) + len(x.many) }
+
+// find returns the subscription with exactly this text, or nil.
+func (x *subscriptions) find(filter string) *Subscription {
+	if x.many != nil {
+		return x.many[filter]
+	}
+	for _, sub := range x.few {
+		if sub.filter == filter {
+			return sub
+		}
+	}
+	return nil
+}
+
+// put adds sub and returns the one with the same text which it replaces, or nil.
+func (x *subscriptions) put(sub *Subscription) (old *Subscription) {
+	if x.many == nil {
+		for i := range x.few {
+			if x.few[i].filter == sub.filter {
+				old, x.few[i] = x.few[i], sub
+				return old
+			}
+		}
+		if len(x.few) < fewSubscriptions {
+			x.few = append(x.few, sub)
+			return nil
+		}
+		x.many = make(map[string]*Subscription, 2*fewSubscriptions)
+		for _, s := range x.few {
+			x.many[s.filter] = s
+		}
+		x.few = nil
+	}
+	old = x.many[sub.filter]
+	x.many[sub.filter] = sub
+	return old
+}
+
+func (x *subscriptions) remove(sub *Subscription) {
+	if x.many != nil {
+		delete(x.many, sub.filter)
+		return
+	}
+	for i := range x.few {
+		if x.few[i].filter == sub.filter {
+			x.few = slices.Delete(x.few, i, i+1)
+			return
+		}
+	}
+}
+
+// all lists them, in no order; the list stays good while they change.
+func (x *subscriptions) all() []*Subscription {
+	if x.many == nil {
+		return slices.Clone(x.few)
+	}
+	return slices.Collect(maps.Values(x.many))
 }

@@ -60,7 +60,9 @@ func (t *Turn) End() {
 
 // do runs f in a turn of its own, for callers that have no loop.
 func (b *Broker) do(f func(t *Turn)) {
-	t := b.NewTurn()
+	t := b.turns.Get().(*Turn)
+	t.Begin(time.Now())
 	f(t)
 	t.End()
+	b.turns.Put(t)
 }
