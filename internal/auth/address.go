@@ -95,16 +95,17 @@ func addressAllowed(masks []ipMask, addr netip.Addr) bool {
 		if text == "" {
 			text = addr.String()
 		}
-		if matchMask(m.pattern, text) {
+		if MatchMask(m.pattern, text) {
 			return true
 		}
 	}
 	return false
 }
 
-// matchMask matches * (any run) and ? (one character) in O(len(pattern)·len(s))
-// without recursion: on a mismatch only the latest * is widened.
-func matchMask(pattern, s string) bool {
+// MatchMask matches * (any run) and ? (one byte) in O(len(pattern)·len(s)) time,
+// without recursion: on a mismatch only the latest * is widened. Masks of ips and of
+// REST selectors are matched by it.
+func MatchMask(pattern, s string) bool {
 	p, i, star, mark := 0, 0, -1, 0
 	for i < len(s) {
 		switch {

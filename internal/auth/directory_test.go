@@ -488,6 +488,47 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
+// TestBatches: many tokens are changed and deleted in few writes, and a wrong one
+// does not hold up the others.
+func TestBatches(t *testing.T) {
+	m, w := newMemory(), &watcher{}
+	d := open(t, m)
+	specs := make([]TokenSpec, flushBatch+10)
+	for i := range specs {
+		specs[i] = TokenSpec{TTL: ptr[int64](60)}
+	}
+	specs[3] = TokenSpec{Expire: ptr(start.Unix() + 60)}
+	made, err := d.CreateTokens(Operator, specs, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []TokenID{424242}
+	for _, token := range made {
+		ids = append(ids, token.Token.ID)
+	}
+	puts := m.puts
+	d.SetObserver(w)
+	for i, c := range d.UpdateTokens(ids, TokenSpec{Expire: ptr[int64](0), Enabled: ptr(false)}) {
+		switch {
+		case i == 0 && !errors.Is(c.Err, ErrNotFound), i == 4 && field(c.Err) != "ttl":
+			t.Errorf("token %d: %v", i, c.Err)
+		case i != 0 && i != 4 && (c.Err != nil || c.Token.ID != ids[i] || c.Token.Enabled):
+			t.Errorf("token %d: %+v", i, c)
+		}
+	}
+	if got := len(w.take()); got != len(ids)-2 {
+		t.Errorf("told of %d", got)
+	}
+	for i, c := range d.DeleteTokens(ids) {
+		if (c.Err != nil) != (i == 0) {
+			t.Errorf("token %d: %v", i, c.Err)
+		}
+	}
+	if len(d.Tokens(Operator)) != 1 || len(m.docs[kindToken]) != 2 || m.puts-puts != 4 || len(w.take()) != len(ids)-1 {
+		t.Errorf("%d tokens, %d documents, %d writes", len(d.Tokens(Operator)), len(m.docs[kindToken]), m.puts-puts)
+	}
+}
+
 // TestChangesAct: each change is told, and Revalidate gives what is in force
 // [EXT-TOK-8].
 func TestChangesAct(t *testing.T) {

@@ -106,62 +106,102 @@ func (d *Directory) nextID(n uint64) (next, id uint64) {
 	}
 }
 
-// UpdateToken changes the fields that the spec gives, and tells the Observer. The
-// error is ErrNotFound, a *FieldError, or the store's.
-func (d *Directory) UpdateToken(id TokenID, spec TokenSpec) (Token, error) {
-	t, err := d.updateToken(id, spec)
-	if err == nil {
-		d.notify().TokenChanged(id)
-	}
-	return t, err
+// ChangedToken is what became of one token that was to be changed or deleted: Err is
+// nil, ErrNotFound, a *FieldError, or the store's.
+type ChangedToken struct {
+	Token Token
+	Err   error
 }
 
-func (d *Directory) updateToken(id TokenID, spec TokenSpec) (Token, error) {
-	d.write.Lock()
-	defer d.write.Unlock()
-	e := d.tokens.get(id)
-	if e == nil {
-		return Token{}, ErrNotFound
-	}
+// UpdateToken changes one token; see UpdateTokens.
+func (d *Directory) UpdateToken(id TokenID, spec TokenSpec) (Token, error) {
+	c := d.UpdateTokens([]TokenID{id}, spec)[0]
+	return c.Token, c.Err
+}
+
+// UpdateTokens changes the fields that the spec gives in each of the tokens, many in
+// one durable write, and tells the Observer. The answer is in the order of the ids,
+// which must be distinct.
+func (d *Directory) UpdateTokens(ids []TokenID, spec TokenSpec) []ChangedToken {
+	return d.eachBatch(ids, func(e *entry) (Document, func(), error) {
+		r, err := d.redraft(e, spec)
+		if err != nil {
+			return Document{}, nil, err
+		}
+		return tokenDocument(r, r.Accessed), func() { d.replace(e, r) }, nil
+	}, Observer.TokenChanged)
+}
+
+// redraft compiles what a token will be after a change.
+func (d *Directory) redraft(e *entry, spec TokenSpec) (*record, error) {
 	old := e.rec.Load()
 	if spec.Scram != nil && *spec.Scram != old.Scram {
-		return Token{}, fieldError("scram", "is fixed at creation: the verifier is made from the key")
+		return nil, fieldError("scram", "is fixed at creation: the verifier is made from the key")
 	}
 	t, err := spec.apply(e.token())
 	if err != nil {
-		return Token{}, err
+		return nil, err
 	}
-	r, err := newRecord(t, old.permanent, old.secret, d.accounts.get(t.Account), d.cfg.ReservedPrefix)
-	if err != nil {
-		return Token{}, err
-	}
-	if err := d.put(kindToken, []Document{tokenDocument(r, t.Accessed)}); err != nil {
-		return Token{}, err
-	}
-	d.replace(e, r)
-	return e.token(), nil
+	return newRecord(t, old.permanent, old.secret, d.accounts.get(t.Account), d.cfg.ReservedPrefix)
 }
 
-// DeleteToken deletes a token and tells the Observer. The error is ErrNotFound or the
-// store's.
+// DeleteToken deletes one token; see DeleteTokens.
 func (d *Directory) DeleteToken(id TokenID) error {
-	if err := d.deleteToken(id); err != nil {
-		return err
-	}
-	d.notify().TokenGone(id)
-	return nil
+	return d.DeleteTokens([]TokenID{id})[0].Err
 }
 
-func (d *Directory) deleteToken(id TokenID) error {
+// DeleteTokens deletes the tokens, many in one durable write, and tells the Observer.
+// The answer is in the order of the ids, which must be distinct.
+func (d *Directory) DeleteTokens(ids []TokenID) []ChangedToken {
+	return d.eachBatch(ids, func(e *entry) (Document, func(), error) {
+		return Document{ID: int64(e.rec.Load().ID)}, func() { d.uninstall(e) }, nil
+	}, Observer.TokenGone)
+}
+
+// eachBatch prepares the change of each token, writes a batch of them at once, puts
+// them in force and, with no lock held, tells of them.
+func (d *Directory) eachBatch(ids []TokenID, prepare func(*entry) (Document, func(), error), tell func(Observer, TokenID)) []ChangedToken {
+	all := make([]ChangedToken, 0, len(ids))
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), flushBatch)]
+		done := d.changeBatch(batch, prepare)
+		for i := range done {
+			if done[i].Err == nil {
+				tell(d.notify(), batch[i])
+			}
+		}
+		all, ids = append(all, done...), ids[len(batch):]
+	}
+	return all
+}
+
+func (d *Directory) changeBatch(ids []TokenID, prepare func(*entry) (Document, func(), error)) []ChangedToken {
+	done := make([]ChangedToken, len(ids))
+	enforce := make([]func(), len(ids))
+	var docs []Document
 	d.write.Lock()
 	defer d.write.Unlock()
-	e := d.tokens.get(id)
-	if e == nil {
-		return ErrNotFound
+	for i, id := range ids {
+		e := d.tokens.get(id)
+		if e == nil {
+			done[i].Err = ErrNotFound
+			continue
+		}
+		var doc Document
+		if doc, enforce[i], done[i].Err = prepare(e); done[i].Err == nil {
+			docs = append(docs, doc)
+		}
 	}
-	if err := d.put(kindToken, []Document{{ID: int64(id)}}); err != nil {
-		return err
+	err := d.put(kindToken, docs)
+	for i, id := range ids {
+		if done[i].Err != nil {
+			continue
+		}
+		if done[i].Err = err; err == nil {
+			e := d.tokens.get(id)
+			enforce[i]()
+			done[i].Token = e.token()
+		}
 	}
-	d.uninstall(e)
-	return nil
+	return done
 }

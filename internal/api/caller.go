@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"alcove/internal/auth"
+)
+
+// caller is a token that was let in.
+type caller struct {
+	grant   *auth.Grant
+	account auth.AccountID // it acts in: its own, or the one of x-flespi-cid
+}
+
+type callerKey struct{}
+
+func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
+
+// ActingIn documents the header by which a master acts in another account. The
+// middleware reads it, before the input is.
+type ActingIn struct {
+	CID string `header:"x-flespi-cid" doc:"Act inside this account below the token's own [EXT-REST-3]" pattern:"^[0-9]{1,18}$"`
+}
+
+const platformRight = "platform" // an Operation's Metadata key: only masters
+
+// authenticate lets a caller in, before the body is read [EXT-REST-1]. Operations
+// without a Security requirement are public.
+func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
+	op := ctx.Operation()
+	if len(op.Security) == 0 {
+		next(ctx)
+		return
+	}
+	c, err := s.admit(ctx)
+	if err == nil && op.Metadata[platformRight] != nil && !c.grant.MayPlatform() {
+		err = fail(http.StatusForbidden, "the token has no access to /platform") // [EXT-TOK-4]
+	}
+	if err != nil {
+		e := describe(err)
+		if e.Code == http.StatusUnauthorized {
+			ctx.SetHeader("WWW-Authenticate", `Bearer realm="alcove"`)
+		}
+		huma.WriteErr(s.api, ctx, e.Code, e.Reason)
+		return
+	}
+	next(huma.WithValue(ctx, callerKey{}, c))
+}
+
+func (s *server) admit(ctx huma.Context) (*caller, error) {
+	key, ok := presentedKey(ctx.Header("Authorization"))
+	if !ok {
+		return nil, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
+	}
+	grant, err := s.directory.LoginKey(key, remoteAddr(ctx.RemoteAddr()), time.Now())
+	if err != nil {
+		return nil, err
+	}
+	c := &caller{grant: grant, account: grant.Account}
+	if cid := ctx.Header("x-flespi-cid"); cid != "" {
+		c.account, err = s.actsIn(grant, cid, ctx.Operation().Metadata[platformRight] != nil)
+	}
+	return c, err
+}
+
+// actsIn resolves x-flespi-cid: a master's own account or one below it; for an
+// operator's master, in /platform only, also a top-level account [EXT-REST-3]
+// [EXT-ACC-3]. Any other answers like one that does not exist [EXT-ACC-1].
+func (s *server) actsIn(g *auth.Grant, text string, platform bool) (auth.AccountID, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, fail(http.StatusBadRequest, "x-flespi-cid: must be an account's id")
+	}
+	id := auth.AccountID(n)
+	above := s.directory.Ancestors(id)
+	switch {
+	case id == g.Account:
+	case !g.Master:
+		return 0, fail(http.StatusForbidden, "x-flespi-cid: only a master token may act in another account")
+	case slices.Contains(above, g.Account):
+	case platform && g.Account == auth.Operator && len(above) == 1:
+	default:
+		return 0, fail(http.StatusNotFound, "x-flespi-cid: not found")
+	}
+	return id, nil
+}
+
+// presentedKey takes the key out of an Authorization header. Schemes compare without
+// case.
+func presentedKey(header string) (string, bool) {
+	scheme, key, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "FlespiToken") && !strings.EqualFold(scheme, "Bearer") {
+		return "", false
+	}
+	return strings.TrimSpace(key), true
+}
+
+func remoteAddr(text string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(text); err == nil {
+		return ap.Addr()
+	}
+	return netip.Addr{} // a Unix socket
+}

@@ -1,0 +1,17 @@
+// Package api is the REST door: it turns HTTP requests into calls on the directory
+// and the broker, and their answers into JSON.
+//
+// It hides HTTP: authentication, selectors, paging, strict JSON, the form of errors.
+// Its nouns: a caller is a token that was let in, with the account it acts in; a
+// selector picks items of a collection; an answer has a result, errors, or both
+// [EXT-REST-1].
+//
+// Invariants. Every operation but the public ones has a caller before its body is
+// read. An operation reads and changes only items of the account the caller acts in,
+// so that what is foreign answers like what does not exist [EXT-ACC-1]. Whatever a
+// request can make grow is bounded in limits.go. The OpenAPI document is made from
+// the same declarations that serve the requests [EXT-REST-7].
+//
+// A collection is one file with its paths, inputs and outputs; server.go registers
+// them. The package keeps no state of its own.
+package api

@@ -1,0 +1,12 @@
+package api
+
+const (
+	maxBody       = 8 << 20 // bytes of a request body: 413 over it
+	maxDepth      = 32      // nesting of a JSON body
+	maxItems      = 1000    // items in the array of one POST
+	maxIDs        = 1000    // ids in a selector
+	maxConditions = 16      // field=value conditions in a selector
+	maxFields     = 64      // names in the fields parameter
+	maxLimit      = 1000    // items of one page [EXT-REST-2]
+	defaultLimit  = 100
+)

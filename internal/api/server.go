@@ -1,0 +1,132 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"alcove/internal/auth"
+)
+
+// Broker is what the REST needs of the broker.
+type Broker interface {
+	// DropAccounts ends the connections of deleted accounts and drops their
+	// namespaces; it returns when that is durable.
+	DropAccounts(ids []auth.AccountID) error
+}
+
+// Config is what New is given.
+type Config struct {
+	Directory *auth.Directory
+	Broker    Broker // may be nil: deleted accounts then leave nothing to drop
+	Version   string // of the program, for the OpenAPI document
+}
+
+type server struct {
+	directory *auth.Directory
+	broker    Broker
+	mux       *http.ServeMux
+	api       huma.API
+	openapi   func() []byte
+}
+
+// New returns the handler of the REST paths. WebSocket upgrades on the same port are
+// taken out before by the server.
+func New(cfg Config) http.Handler {
+	s := &server{directory: cfg.Directory, broker: cfg.Broker, mux: http.NewServeMux()}
+	c := huma.DefaultConfig("Alcove", cfg.Version)
+	c.CreateHooks = nil // no $schema field in answers
+	// The framework makes these documents at the first request, without a lock; ours
+	// is made once.
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
+	c.Formats = map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeJSON}}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {Type: "apiKey", In: "header", Name: "Authorization", Description: "FlespiToken <key>, or Bearer <key>"},
+	}
+	s.api = humago.New(s.mux, c)
+	s.api.UseMiddleware(s.authenticate)
+	s.registerInfo()
+	s.registerTokens()
+	s.registerAccounts()
+	s.registerCustomer()
+	s.openapi = sync.OnceValue(func() []byte {
+		doc, err := json.Marshal(s.api.OpenAPI())
+		if err != nil {
+			panic("api: OpenAPI document: " + err.Error())
+		}
+		return doc
+	})
+	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		w.Write(s.openapi())
+	})
+	return s
+}
+
+// ServeHTTP serves a request; what no path takes gets its error as JSON too.
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cache-Control", "no-store")
+	if handler, pattern := s.mux.Handler(r); pattern == "" {
+		s.refuse(w, r, handler)
+		return
+	}
+	// Bodies are JSON whatever they are called: plain command-line clients send a
+	// form's type unasked.
+	if r.Header.Get("Content-Type") != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// refuse answers what no pattern takes: 405 with the methods that the path has, or
+// 404.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, handler http.Handler) {
+	plain := &verdict{header: http.Header{}}
+	handler.ServeHTTP(plain, r)
+	f := fail(http.StatusNotFound, "no such path")
+	if plain.status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", plain.header.Get("Allow"))
+		f = fail(http.StatusMethodNotAllowed, "the path has no such method")
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(f.GetStatus())
+	json.NewEncoder(w).Encode(f)
+}
+
+// verdict takes the status and the headers of the mux's plain-text refusal.
+type verdict struct {
+	header http.Header
+	status int
+}
+
+func (v *verdict) Header() http.Header         { return v.header }
+func (v *verdict) WriteHeader(status int)      { v.status = status }
+func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
+
+// operation is one method of one path.
+type operation struct {
+	id, method, path, summary string
+	right                     string // platformRight, another name for any token, "" for a public one
+}
+
+// add registers an operation.
+func add[I, O any](s *server, op operation, handler func(context.Context, *I) (*O, error)) {
+	o := huma.Operation{
+		OperationID:  op.id,
+		Method:       op.method,
+		Path:         op.path,
+		Summary:      op.summary,
+		MaxBodyBytes: maxBody + 1, // the framework refuses a body of just this size
+		Errors:       []int{400, 401, 403, 404, 413, 503},
+	}
+	if op.right != "" {
+		o.Security = []map[string][]string{{"token": {}}}
+		o.Metadata = map[string]any{op.right: true}
+	}
+	huma.Register(s.api, o, handler)
+}
