@@ -1,7 +1,7 @@
 // Package alcovetest starts a real alcove for tests which drive it from outside.
 //
 // Binary builds cmd/alcove once, at a path which test processes share, or takes
-// ALCOVE_BINARY from the environment. Start runs it on free ports of the
+// ALCOVE_BIN from the environment. Start runs it on free ports of the
 // loopback with data in a directory of the test, waits for its start line, and
 // ends it with the test. A Broker may be stopped, killed and started again on
 // the same data.
@@ -83,7 +83,7 @@ func Binary(tb testing.TB) string {
 }
 
 func buildBinary(root string) (string, error) {
-	if path := os.Getenv("ALCOVE_BINARY"); path != "" {
+	if path := os.Getenv("ALCOVE_BIN"); path != "" {
 		return path, nil
 	}
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("alcove-test-%d", os.Getuid()))
@@ -117,6 +117,11 @@ func Start(tb testing.TB, c Config) *Broker {
 	b.start()
 	tb.Cleanup(func() {
 		b.Kill()
+		for _, sign := range []string{"WARNING: DATA RACE", "\npanic: ", "\nfatal error: "} {
+			if at := strings.Index("\n"+b.Output(), sign); at >= 0 {
+				tb.Errorf("the broker prints %s:\n%.4000s", strings.TrimSpace(sign), ("\n" + b.Output())[at:])
+			}
+		}
 		if tb.Failed() {
 			tb.Logf("broker output:\n%s", tail(b.Output(), 4000))
 		}

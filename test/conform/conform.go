@@ -19,7 +19,9 @@
 package conform
 
 import (
+	"crypto/tls"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,11 +33,13 @@ import (
 // Target is the broker under test.
 type Target struct {
 	Name     string // for reports
-	URL      string // mqtt://host:port
-	WS       string // ws://host:port/path; empty skips the WebSocket cases
+	URL      string // mqtt://host:port or mqtts://host:port
+	WS       string // ws://host:port/path or wss://…; empty skips the WebSocket cases
 	HTTP     string // http://host:port of the REST API; empty skips what needs it
 	User     string // credentials of every client; both empty sends none
 	Password string
+
+	TLS *tls.Config // for mqtts and wss
 
 	Auth    bool // unknown credentials are refused
 	Strict  bool // advised reason codes are demanded
@@ -112,9 +116,12 @@ var run = fmt.Sprintf("%x", time.Now().UnixNano()%1e12)
 var caseNumber atomic.Int64
 
 // Run tries every case on the broker, each as a parallel subtest whose name
-// begins with its clauses.
-func Run(t *testing.T, target Target) {
+// begins with its clauses. With names of groups it tries only those.
+func Run(t *testing.T, target Target, only ...string) {
 	for _, g := range groups() {
+		if len(only) > 0 && !slices.Contains(only, g.name) {
+			continue
+		}
 		t.Run(g.name, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range g.cases {

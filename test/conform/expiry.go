@@ -89,7 +89,7 @@ var expiryCases = []Case{
 		sub.Send(wire.Ack(k.V, wire.PUBCOMP, y.ID, 0, nil))
 		sub.Ping()
 	}},
-	{V5: "MQTT-4.3.3-7", Title: "a QoS 1 message sent before its expiry is resent after it", Run: func(k *Kit) {
+	{V5: "MQTT-4.3.3-7", Title: "a QoS 2 message sent before its expiry is resent after it", Run: func(k *Kit) {
 		id := k.Name()
 		sub := k.Connect(kept(id))
 		sub.Grant(k.Topic("a"), 2)

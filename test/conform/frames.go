@@ -49,10 +49,7 @@ func (k *Kit) upgrade(address string, header http.Header) (*frames, string, erro
 	if err != nil {
 		k.Fatalf("%v", err)
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, patience)
-	if err != nil {
-		k.Fatalf("dial: %v", err)
-	}
+	conn := k.dial(address)
 	k.Cleanup(func() { conn.Close() })
 	nonce := make([]byte, 16)
 	rand.Read(nonce)

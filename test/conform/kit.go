@@ -1,6 +1,7 @@
 package conform
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -99,15 +100,25 @@ func (k *Kit) Topic(levels string) string { return "conform/" + k.name + "/" + l
 
 // Dial opens a connection on which nothing was sent; it is closed after the case.
 func (k *Kit) Dial() *Client {
-	u, err := url.Parse(k.URL)
+	return k.client(k.dial(k.URL))
+}
+
+// dial opens a connection to the host of an address, over TLS where its scheme says so.
+func (k *Kit) dial(address string) net.Conn {
+	u, err := url.Parse(address)
 	if err != nil {
 		k.Fatalf("%v", err)
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, patience)
+	var conn net.Conn
+	if u.Scheme == "mqtts" || u.Scheme == "wss" {
+		conn, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", u.Host, k.TLS)
+	} else {
+		conn, err = net.DialTimeout("tcp", u.Host, patience)
+	}
 	if err != nil {
 		k.Fatalf("dial: %v", err)
 	}
-	return k.client(conn)
+	return conn
 }
 
 func (k *Kit) client(conn net.Conn) *Client {
@@ -239,11 +250,7 @@ func (k *Kit) Pair(filter string, options byte) (pub, sub *Client) {
 // Raw sends bytes on a connection of their own and returns every byte that
 // comes back until the broker closes; it fails the case when it does not.
 func (k *Kit) Raw(b []byte) []byte {
-	u, _ := url.Parse(k.URL)
-	conn, err := net.DialTimeout("tcp", u.Host, patience)
-	if err != nil {
-		k.Fatalf("dial: %v", err)
-	}
+	conn := k.dial(k.URL)
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
 	conn.Write(b)

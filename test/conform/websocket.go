@@ -59,14 +59,15 @@ var websocketCases = []Case{
 		}
 	}},
 	{V5: "EXT-WS-1", Title: "any path, each known subprotocol and none are served", Needs: needsDialect, Run: func(k *Kit) {
-		base, _, _ := strings.Cut(strings.TrimPrefix(k.WS, "ws://"), "/")
+		scheme, rest, _ := strings.Cut(k.WS, "://")
+		host, _, _ := strings.Cut(rest, "/")
 		for _, path := range []string{"/", "/mqtt", "/any/path?x=y"} {
 			for _, want := range []string{"mqtt", "mqttv3.1", "mqttv3.1.1", ""} {
 				h := subprotocol("other, " + want)
 				if want == "" {
 					h = subprotocol()
 				}
-				f, chosen, err := k.upgrade("ws://"+base+path, h)
+				f, chosen, err := k.upgrade(scheme+"://"+host+path, h)
 				if err != nil || chosen != want {
 					k.Errorf("%s asked for %q: given %q, %v", path, want, chosen, err)
 					continue
