@@ -1,0 +1,347 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"sync/atomic"
+
+	"alcove/internal/broker"
+	"alcove/internal/mqtt"
+)
+
+// connState is how far a connection has come. Input is decoded before
+// stateClosing only.
+type connState uint8
+
+const (
+	stateProxy   connState = iota // a PROXY header comes first
+	stateNew                      // CONNECT comes first
+	stateAuth                     // AUTH packets go to and fro, before CONNACK
+	statePending                  // the broker has the CONNECT
+	stateUp                       // attached to a session
+	stateClosing                  // input is thrown away, output goes out
+	stateClosed
+)
+
+// holds are the reasons why a connection is not read. While there is one, its
+// keep-alive does not run, and a hang-up is noticed all the same.
+type holds uint8
+
+const (
+	holdConnect holds = 1 << iota // until the broker has answered CONNECT
+	holdDisk                      // too much waits for the disk
+	holdPress                     // a receiver of what it publishes is full
+)
+
+// ops are what others ask of a connection's owner.
+type ops = uint32
+
+const (
+	opArm     ops = 1 << iota // wait for room in the socket
+	opWake                    // Link.Ripe
+	opDrained                 // Link.Drained
+	opEnd                     // the output is ending, or has gone out
+	opFail                    // writing failed: out.cause
+	opGone                    // the write turn was given back after the end
+	opRelieve                 // not for the owner: feeders may go on
+)
+
+// Transports, as sessions show them.
+const (
+	transportTCP uint8 = iota
+	transportTLS
+	transportWS
+	transportWSS
+	transportUnix
+)
+
+var transportNames = [...]string{"tcp", "tls", "ws", "wss", "unix"}
+
+// Conn is one MQTT connection. Everything but out and ops is its loop's.
+type Conn struct {
+	loop    *loop
+	link    broker.Link
+	auth    *authentication // enhanced authentication, nil without
+	aliases *aliasTable     // of the client, nil until it uses one
+	wrap    *wrap           // TLS and WebSocket, nil for plain MQTT
+	// tail is what was read and could not be handled yet: the beginning of a
+	// packet, or, while there is a hold, all that came.
+	tail   []byte
+	timer  timer
+	remote netip.AddrPort
+	sock   socket
+
+	slot, gen uint32
+	// keepAlive is one and a half times the Keep Alive, 0 for none; heard is
+	// when the client was last heard, begun when the packet in tail began (0
+	// none), by the deadline of the state, stuck since when the output stood
+	// still with moved writes made. All in ticks.
+	keepAlive, heard, begun, by, stuck, moved uint32
+
+	ops       atomic.Uint32
+	state     connState
+	holds     holds
+	wants     interest // what the poller knows
+	armed     bool     // waits for room in the socket
+	queued    bool     // is in loop.ready
+	calling   bool     // is inside of broker.Connect
+	transport uint8
+
+	out output
+}
+
+var (
+	errPeerClosed     = errors.New("the peer has closed the connection")
+	errConnectTimeout = errors.New("no complete CONNECT in time")
+	errSlowPacket     = &mqtt.Error{Code: mqtt.ImplementationSpecificError, Reason: "a packet comes too slowly"}
+	errKeepAlive      = &mqtt.Error{Code: mqtt.KeepAliveTimeout}
+	errShutdown       = &mqtt.Error{Code: mqtt.ServerShuttingDown}
+	errEnded          = errors.New("ended by the broker")
+)
+
+// post asks something of the owner.
+func (c *Conn) post(what ops) {
+	if c.ops.Or(what) == 0 {
+		c.loop.leave(c, nil)
+	}
+}
+
+// Wake has Link.Ripe called soon. See broker.Outlet.
+func (c *Conn) Wake() { c.post(opWake) }
+
+// Post runs f on the owning loop. See broker.Outlet.
+func (c *Conn) Post(f func(t *broker.Turn)) { c.loop.leave(nil, f) }
+
+// open makes c one of the loop's connections. first is what was read of it before.
+func (l *loop) open(t *broker.Turn, c *Conn, first []byte) {
+	if l.stage != stageRunning {
+		c.state = stateClosed
+		c.closeSocket()
+		return
+	}
+	l.slots.put(c)
+	l.stats.accepted.Add(1)
+	c.heard = l.tick
+	c.by = l.tick + ticks(l.srv.cfg.Limits.ConnectTimeout)
+	c.arm()
+	if err := l.poll.watch(c, wantRead); err != nil {
+		c.lost(t, err)
+		return
+	}
+	if len(first) > 0 {
+		c.received(t, first)
+	}
+	if c.wrap != nil {
+		l.makeReady(c) // TLS may have decrypted more than it has told
+	}
+}
+
+// makeReady has c read in the next round, whatever the system says.
+func (l *loop) makeReady(c *Conn) {
+	if !c.queued && c.state != stateClosed {
+		c.queued = true
+		l.ready = append(l.ready, c)
+	}
+}
+
+// handleOps does what others have asked for.
+func (c *Conn) handleOps(t *broker.Turn, what ops) {
+	if c.state == stateClosed {
+		if what&opGone != 0 {
+			c.closeSocket()
+		}
+		return
+	}
+	if what&opFail != 0 {
+		c.out.mu.Lock()
+		cause := c.out.cause
+		c.out.mu.Unlock()
+		c.lost(t, cause)
+		return
+	}
+	if what&opArm != 0 {
+		c.armWrite()
+	}
+	if what&opEnd != 0 {
+		c.finish(t, errEnded)
+		c.shut()
+	}
+	if what&opWake != 0 {
+		c.link.Ripe(t)
+	}
+	if what&opDrained != 0 {
+		c.link.Drained(t)
+	}
+}
+
+// late is handleOps once the loop has gone.
+func (c *Conn) late() {
+	if c.ops.Swap(0)&opGone != 0 {
+		c.closeSocket()
+	}
+}
+
+// input handles what the system says about the socket beside that it has room.
+func (c *Conn) input(t *broker.Turn, what interest) {
+	if c.holds == 0 {
+		c.readable(t)
+		return
+	}
+	switch {
+	case what&sawError != 0:
+		c.lost(t, errPeerClosed)
+	case what&sawHangup != 0:
+		// There may be bytes to read before the end: later.
+		c.loop.poll.forget(c)
+	case what&wantHangup != 0:
+		c.watch(0)
+	default:
+		c.watch(wantHangup)
+	}
+}
+
+// watch tells the poller what is wanted beside room in the socket.
+func (c *Conn) watch(want interest) {
+	if c.armed {
+		want |= wantWrite
+	}
+	_ = c.loop.poll.watch(c, want)
+}
+
+// hold stops reading for a reason. The poller is told when the next event comes:
+// most holds end before.
+func (c *Conn) hold(why holds) { c.holds |= why }
+
+// unhold ends a hold, and goes on where the connection stopped if it was the last.
+func (c *Conn) unhold(t *broker.Turn, why holds) {
+	if c.holds&why == 0 {
+		return
+	}
+	if c.holds &^= why; c.holds != 0 || c.state >= stateClosing {
+		return
+	}
+	c.heard = c.loop.tick // the client may have been talking all the time
+	c.arm()
+	c.watch(wantRead)
+	c.resume(t)
+}
+
+// resume handles what came before and during a hold.
+func (c *Conn) resume(t *broker.Turn) {
+	if b := c.tail; len(b) > 0 {
+		c.tail = nil
+		c.loop.feeding = c
+		c.feed(t, b)
+		c.loop.feeding = nil
+		c.loop.tails.put(b)
+	}
+	if c.wrap != nil && c.holds == 0 && c.state < stateClosing {
+		if ws := c.wrap.ws; ws != nil {
+			if b := ws.rest; len(b) > 0 {
+				ws.rest = nil
+				c.received(t, b)
+			}
+		}
+		c.loop.makeReady(c)
+	}
+}
+
+// readable reads what has come, up to a budget.
+func (c *Conn) readable(t *broker.Turn) {
+	l := c.loop
+	for budget := readBudget; budget > 0; {
+		if c.state == stateClosed || c.holds != 0 {
+			return
+		}
+		n, err := c.read(l.buf)
+		if n > 0 {
+			budget -= n
+			l.stats.bytesIn.Add(uint64(n))
+			c.heard = l.tick
+			c.received(t, l.buf[:n])
+		}
+		switch {
+		case err == errAgain:
+			return
+		case err != nil:
+			c.ended(t, err)
+			return
+		case n < len(l.buf) && c.wrap.direct():
+			return // the socket is empty, and else the system says so again
+		}
+	}
+	if !c.wrap.direct() {
+		l.makeReady(c)
+	}
+}
+
+func (c *Conn) read(b []byte) (int, error) {
+	if c.wrap.direct() {
+		return c.sock.read(b)
+	}
+	return c.wrap.tls.read(c, b)
+}
+
+// received passes input on, to be taken out of its frames and decoded.
+func (c *Conn) received(t *broker.Turn, b []byte) {
+	if c.state >= stateClosing {
+		return
+	}
+	c.loop.feeding = c
+	if c.wrap != nil && c.wrap.ws != nil {
+		c.feedFrames(t, b)
+	} else {
+		c.feed(t, b)
+	}
+	c.loop.feeding = nil
+}
+
+// ended handles the end of the input.
+func (c *Conn) ended(t *broker.Turn, err error) {
+	if c.state == stateClosing && err == io.EOF && c.unsent() {
+		c.watch(0) // it has shut its side only: what we owe still goes out
+		return
+	}
+	if err == io.EOF {
+		err = errPeerClosed
+	}
+	c.lost(t, err)
+}
+
+func (c *Conn) unsent() bool {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.waiting() && c.out.cause == nil
+}
+
+// writable goes on writing where the socket was full.
+func (c *Conn) writable() {
+	o := &c.out
+	o.mu.Lock()
+	o.state &^= outBlocked
+	o.mu.Unlock()
+	c.Flush()
+	o.mu.Lock()
+	blocked := o.state&outBlocked != 0
+	o.mu.Unlock()
+	if !blocked && c.armed && c.state != stateClosed {
+		c.armed = false
+		c.watch(c.wants &^ wantWrite)
+	}
+}
+
+// armWrite has the system tell when the socket has room.
+func (c *Conn) armWrite() {
+	o := &c.out
+	o.mu.Lock()
+	blocked, moved := o.state&outBlocked != 0, o.moved
+	o.mu.Unlock()
+	if !blocked || c.armed {
+		return
+	}
+	c.armed = true
+	c.stuck, c.moved = c.loop.tick, moved
+	c.watch(c.wants)
+	c.arm()
+}

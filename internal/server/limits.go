@@ -1,0 +1,78 @@
+package server
+
+import "time"
+
+// Bounds that no setting moves.
+const (
+	// readSize is the one read buffer of a loop.
+	readSize = 64 << 10
+	// readBudget is how many bytes of one connection a turn reads.
+	readBudget = 256 << 10
+	// turnBudget is how long a turn takes before its output is flushed.
+	turnBudget = time.Millisecond
+	// pollEvents is how many events are taken from the system at a time.
+	pollEvents = 256
+	// acceptBatch is how many connections a listener takes at a time.
+	acceptBatch = 64
+	// acceptBackoff is how long a listener rests when descriptors run out.
+	acceptBackoff = 100 * time.Millisecond
+	// reservedFiles is how many descriptors are kept back from connections:
+	// store, listeners, outgoing.
+	reservedFiles = 256
+
+	// packetGrace and packetRate: a packet which has begun has packetGrace for
+	// free, then its bytes must have come at packetRate bytes a second on the
+	// average.
+	packetGrace = 10 * time.Second
+	packetRate  = 1 << 10
+
+	// writeSize and writeChunks bound one write to a socket, writeRounds how
+	// many a flush makes before the owner goes on.
+	writeSize   = 512 << 10
+	writeChunks = 64
+	writeRounds = 8
+	// shareSize is the least size of a body that outputs refer to, not copy.
+	shareSize = 8 << 10
+	// controlBytes bounds the control packets that wait in one output.
+	controlBytes = 1 << 20
+	// pressTime is how long a full receiver may hold its feeders back.
+	pressTime = 10 * time.Millisecond
+	// lingerTime is how long a connection that we ended is read (and what
+	// comes thrown away), so that the client sees why.
+	lingerTime = 500 * time.Millisecond
+	// closeTime is how long the last bytes of a connection may take.
+	closeTime = 5 * time.Second
+
+	// tailSize is the size of the pooled buffers for a partial packet,
+	// tailsKept how many free ones a loop keeps.
+	tailSize  = 2 << 10
+	tailsKept = 64
+
+	// aliasBytes bounds the Topic Names that a client's aliases hold.
+	aliasBytes = 128 << 10
+	// outAliases and outAliasTopic bound the aliases that we give towards one
+	// client: their number, and the length of a Topic Name.
+	outAliases    = 32
+	outAliasTopic = 256
+
+	// authRounds is how many AUTH packets one authentication may take.
+	authRounds = 4
+
+	// proxyHeaderMax bounds a PROXY protocol header with its TLVs.
+	proxyHeaderMax = 4 << 10
+
+	// wsHeadMax is the longest WebSocket frame header, wsControlMax the longest
+	// payload of a control frame.
+	wsHeadMax    = 14
+	wsControlMax = 125
+
+	// cipherBytes is how much TLS output is encrypted ahead of the socket.
+	cipherBytes = 64 << 10
+	// handshakesMax is how many TLS handshakes are under way at a time.
+	handshakesMax = 1024
+	// certificateCheck is how often certificate files are looked at.
+	certificateCheck = 5 * time.Second
+
+	// httpHeaderMax bounds the header of an HTTP request.
+	httpHeaderMax = 32 << 10
+)

@@ -1,0 +1,169 @@
+package server
+
+import (
+	"encoding/binary"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// interest is what an owner wants to be told of a socket, and what it is told.
+type interest uint8
+
+const (
+	wantRead   interest = 1 << iota // there are bytes, or the end of them
+	wantWrite                       // there is room
+	wantHangup                      // the peer has shut its side
+	sawHangup                       // both sides are shut
+	sawError                        // the connection is lost
+	watched                         // the socket is registered at all
+)
+
+// event is what the system says about the connection in a slot.
+type event struct {
+	slot, gen uint32
+	what      interest
+}
+
+// slotBell is the slot of the eventfd, slotListener the first of those of
+// listeners; connections have the ones below.
+const (
+	slotBell     = ^uint32(0)
+	slotListener = uint32(1) << 31
+)
+
+// poller is a loop's epoll instance and the bell that wakes it.
+type poller struct {
+	epfd, bell int
+	raw        []unix.EpollEvent
+	events     []event
+}
+
+func (p *poller) open() (err error) {
+	if p.epfd, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	if p.bell, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		_ = unix.Close(p.epfd)
+		return err
+	}
+	p.raw = make([]unix.EpollEvent, pollEvents)
+	p.events = make([]event, 0, pollEvents)
+	return p.control(unix.EPOLL_CTL_ADD, p.bell, unix.EPOLLIN, slotBell, 0)
+}
+
+func (p *poller) close() {
+	_ = unix.Close(p.bell)
+	_ = unix.Close(p.epfd)
+}
+
+// control registers a descriptor. What comes back in its events is the slot and
+// its generation: a descriptor could be another's by then.
+func (p *poller) control(op, fd int, events, slot, gen uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(slot), Pad: int32(gen)}
+	return unix.EpollCtl(p.epfd, op, fd, &ev)
+}
+
+// watch has the owner told of want, and no longer of what it wanted before. Hang-ups
+// of both sides and errors are always told.
+func (p *poller) watch(c *Conn, want interest) error {
+	want |= watched
+	if c.wants == want {
+		return nil
+	}
+	op := unix.EPOLL_CTL_MOD
+	if c.wants&watched == 0 {
+		op = unix.EPOLL_CTL_ADD
+	}
+	var events uint32
+	if want&wantRead != 0 {
+		events |= unix.EPOLLIN
+	}
+	if want&wantWrite != 0 {
+		events |= unix.EPOLLOUT
+	}
+	if want&wantHangup != 0 {
+		events |= unix.EPOLLRDHUP
+	}
+	c.wants = want
+	return p.control(op, int(c.sock.fd), events, c.slot, c.gen)
+}
+
+// forget has the owner told of nothing more.
+func (p *poller) forget(c *Conn) {
+	if c.wants&watched != 0 {
+		c.wants = 0
+		_ = p.control(unix.EPOLL_CTL_DEL, int(c.sock.fd), 0, 0, 0)
+	}
+}
+
+// rearm is for systems whose events come once.
+func (p *poller) rearm(*Conn) {}
+
+// listen has the loop told of connections to a listener.
+func (p *poller) listen(fd int, index uint32) error {
+	return p.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, slotListener|index, 0)
+}
+
+// unlisten is the reverse.
+func (p *poller) unlisten(fd int) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0, 0) }
+
+// wait returns what has happened. It waits at most so long for it; 0 does not wait,
+// a negative time waits for ever. Only a call that waits tells the scheduler (a
+// raw one would keep its processor, and stall the collector).
+func (p *poller) wait(atMost time.Duration) []event {
+	var n int
+	if atMost == 0 {
+		r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p.raw))), uintptr(len(p.raw)), 0, 0, 0)
+		if e == 0 {
+			n = int(r)
+		}
+	} else {
+		ms := -1
+		if atMost > 0 {
+			ms = int((atMost + time.Millisecond - 1) / time.Millisecond)
+		}
+		n, _ = unix.EpollWait(p.epfd, p.raw, ms) // an interrupted wait is an empty one
+	}
+	p.events = p.events[:0]
+	for i := range max(n, 0) {
+		p.take(&p.raw[i])
+	}
+	return p.events
+}
+
+func (p *poller) take(ev *unix.EpollEvent) {
+	slot := uint32(ev.Fd)
+	if slot == slotBell {
+		var b [8]byte
+		_, _ = unix.Read(p.bell, b[:])
+		return
+	}
+	var what interest
+	if ev.Events&unix.EPOLLIN != 0 {
+		what |= wantRead
+	}
+	if ev.Events&unix.EPOLLOUT != 0 {
+		what |= wantWrite
+	}
+	if ev.Events&unix.EPOLLRDHUP != 0 {
+		what |= wantHangup
+	}
+	if ev.Events&unix.EPOLLHUP != 0 {
+		what |= sawHangup
+	}
+	if ev.Events&unix.EPOLLERR != 0 {
+		what |= sawError
+	}
+	p.events = append(p.events, event{slot: slot, gen: uint32(ev.Pad), what: what})
+}
+
+// ring ends the wait that is under way, or the next one. Any goroutine may ring.
+func (p *poller) ring() {
+	var b [8]byte
+	binary.NativeEndian.PutUint64(b[:], 1)
+	_, _ = unix.Write(p.bell, b[:])
+}
