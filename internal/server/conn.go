@@ -87,6 +87,7 @@ type Conn struct {
 	queued    bool     // is in loop.ready
 	calling   bool     // is inside of broker.Connect
 	transport uint8
+	waits     waits
 
 	out output
 }

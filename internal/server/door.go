@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 )
 
 // door is what clients come in by.
@@ -166,6 +167,14 @@ func (s *Server) trusted(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// pause waits, unless the end comes first.
+func (s *Server) pause(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.door.ctx.Done():
+	}
 }
 
 // newConn makes the connection of a socket that has entered.

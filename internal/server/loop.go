@@ -196,7 +196,7 @@ func (l *loop) handle(ev event) {
 	if c == nil {
 		return
 	}
-	l.poll.rearm(c)
+	l.poll.rearm(c, ev.what)
 	if ev.what&wantWrite != 0 {
 		c.writable()
 	}

@@ -232,10 +232,7 @@ func (s *Server) serveTLS(ln net.Listener, take func(*tls.Conn, *tlsWire)) {
 				return
 			}
 			s.noise.say(noiseAccept, err.Error())
-			select {
-			case <-time.After(acceptBackoff):
-			case <-s.door.ctx.Done():
-			}
+			s.pause(acceptBackoff)
 			continue
 		}
 		if !s.enter() {

@@ -1,3 +1,5 @@
+//go:build linux && !portable
+
 package server
 
 import (
@@ -9,30 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// interest is what an owner wants to be told of a socket, and what it is told.
-type interest uint8
+// slotBell is the slot of the eventfd.
+const slotBell = ^uint32(0)
 
-const (
-	wantRead   interest = 1 << iota // there are bytes, or the end of them
-	wantWrite                       // there is room
-	wantHangup                      // the peer has shut its side
-	sawHangup                       // both sides are shut
-	sawError                        // the connection is lost
-	watched                         // the socket is registered at all
-)
-
-// event is what the system says about the connection in a slot.
-type event struct {
-	slot, gen uint32
-	what      interest
-}
-
-// slotBell is the slot of the eventfd, slotListener the first of those of
-// listeners; connections have the ones below.
-const (
-	slotBell     = ^uint32(0)
-	slotListener = uint32(1) << 31
-)
+// waits is nothing here: the system remembers what is waited for.
+type waits struct{}
 
 // poller is a loop's epoll instance and the bell that wakes it.
 type poller struct {
@@ -100,7 +83,7 @@ func (p *poller) forget(c *Conn) {
 }
 
 // rearm is for systems whose events come once.
-func (p *poller) rearm(*Conn) {}
+func (p *poller) rearm(*Conn, interest) {}
 
 // listen has the loop told of connections to a listener.
 func (p *poller) listen(fd int, index uint32) error {
