@@ -1,5 +1,10 @@
 package api
 
+import "time"
+
+// bodyTimeout is how long a caller may take to send a body: 408 after it.
+const bodyTimeout = 30 * time.Second
+
 const (
 	maxBody       = 8 << 20 // bytes of a request body: 413 over it
 	maxDepth      = 32      // nesting of a JSON body

@@ -122,7 +122,9 @@ func add[I, O any](s *server, op operation, handler func(context.Context, *I) (*
 		Path:         op.path,
 		Summary:      op.summary,
 		MaxBodyBytes: maxBody + 1, // the framework refuses a body of just this size
-		Errors:       []int{400, 401, 403, 404, 413, 503},
+
+		BodyReadTimeout: bodyTimeout,
+		Errors:          []int{400, 401, 403, 404, 413, 503},
 	}
 	if op.right != "" {
 		o.Security = []map[string][]string{{"token": {}}}

@@ -38,12 +38,12 @@ func (d *Directory) CreateCustomer(spec AccountSpec, first TokenSpec, now time.T
 		return Account{}, NewToken{}, err
 	}
 	first.Access = &Access{Type: Master}
-	nextToken, id := d.nextID(d.write.nextToken)
-	key := newKey()
-	r, err := d.draft(&first, TokenID(id), a, key, now.Unix())
+	r, key, err := d.draft(&first, a, now.Unix()) // the operator's to wait for: no list, one verifier
 	if err != nil {
 		return Account{}, NewToken{}, err
 	}
+	nextToken, id := d.nextID(d.write.nextToken)
+	r.identify(TokenID(id))
 	// Why in this order: load takes away a token without an account, so a crash in
 	// between leaves nothing.
 	err = d.put(kindToken, []Document{counterDocument(nextToken, nil), tokenDocument(r, r.Accessed)})
@@ -163,7 +163,8 @@ func (d *Directory) deleteAccount(id AccountID) ([]AccountID, []TokenID, error) 
 		docs[i].ID = int64(a)
 	}
 	// The accounts' documents decide: once they are gone, so is all that they owned.
-	if err := d.put(kindAccount, docs); err != nil {
+	err := d.put(kindAccount, docs)
+	if err != nil {
 		return nil, nil, err
 	}
 	var tokens []TokenID
@@ -181,7 +182,12 @@ func (d *Directory) deleteAccount(id AccountID) ([]AccountID, []TokenID, error) 
 		d.index.accounts--
 		d.index.Unlock()
 	}
-	return ids, tokens, d.put(kindToken, docs)
+	for len(docs) > 0 && err == nil {
+		batch := docs[:min(len(docs), flushBatch)]
+		err = d.put(kindToken, batch)
+		docs = docs[len(batch):]
+	}
+	return ids, tokens, err
 }
 
 // subtree returns an account and all below it, parents before children.

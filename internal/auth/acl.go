@@ -26,6 +26,9 @@ func compileACL(raw json.RawMessage, reserved string) (*book, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(entries) == 0 {
+		return denyAll, nil
+	}
 	b := &book{reserved: reserved}
 	for i := range entries {
 		field := "access.acl[" + strconv.Itoa(i) + "]"
@@ -43,6 +46,9 @@ func compileACL(raw json.RawMessage, reserved string) (*book, error) {
 	}
 	return b, nil
 }
+
+// denyAll is the book of every access list without entries: most tokens have none.
+var denyAll = &book{}
 
 // parseACL reads the JSON form strictly: an unknown field is an error, since a
 // misspelt right must not silently be another one.

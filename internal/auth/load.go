@@ -52,7 +52,11 @@ func (d *Directory) load() error {
 			orphans = append(orphans, Document{ID: id})
 			return nil
 		}
-		r, err := newRecord(t.Token, t.Permanent, t.Secret, owner, d.cfg.ReservedPrefix)
+		b, err := compileACL(t.Access.ACL, d.cfg.ReservedPrefix)
+		if err != nil {
+			return fmt.Errorf("auth: token %d: %w", id, err)
+		}
+		r, err := newRecord(t.Token, t.Permanent, t.Secret, owner, b)
 		if err != nil {
 			return fmt.Errorf("auth: token %d: %w", id, err)
 		}
@@ -120,7 +124,11 @@ func (d *Directory) installOperator() error {
 		}
 		return fieldError("operator_token", "is the key of another token")
 	}
-	r, err := newRecord(token, true, secret, owner, d.cfg.ReservedPrefix)
+	b, err := compileACL(token.Access.ACL, d.cfg.ReservedPrefix)
+	if err != nil {
+		return err
+	}
+	r, err := newRecord(token, true, secret, owner, b)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,14 @@ func TestActions(t *testing.T) {
 	if listed(t, `[]`).Rights("c").MayPublish([]byte("a")) {
 		t.Error("an empty access list grants something")
 	}
+	d := open(t, newMemory())
+	for _, acl := range []json.RawMessage{nil, json.RawMessage("null"), json.RawMessage("[]")} {
+		token, _ := d.testToken(t, TokenSpec{Access: &Access{Type: Listed, ACL: acl}})
+		g, err := d.Standing(token.ID, start)
+		if err != nil || g.Rights("c").Unrestricted() || g.Rights("c").MayPublish([]byte("a")) || g.Rights("c").Subscribe(topic.Filter{Inner: "a"}) != None {
+			t.Errorf("access list %s grants something: %v", acl, err)
+		}
+	}
 	var none *Rights
 	if none.MayPublish([]byte("a")) || none.MayReceive([]byte("a")) || none.Unrestricted() || none.RESTTopic(GET, []byte("a")) ||
 		none.Subscribe(topic.Filter{Inner: "a"}) != None || none.REST(GET, topic.Filter{Inner: "a"}) != None {

@@ -106,11 +106,13 @@ type record struct {
 	permanent bool // the operator's first token: may have neither expire nor ttl [EXT-TOK-9]
 	secret    secrets
 	masks     []ipMask
+	book      *book // of Access.ACL, whatever the type
 	grant     *Grant
 }
 
-// newRecord compiles a token, or returns a FieldError.
-func newRecord(t Token, permanent bool, secret secrets, owner *account, reserved string) (*record, error) {
+// newRecord makes the record of a token, or returns a FieldError. The book is the
+// compiled Access.ACL.
+func newRecord(t Token, permanent bool, secret secrets, owner *account, b *book) (*record, error) {
 	if t.Expire == 0 && t.TTL == 0 && !permanent {
 		return nil, fieldError("ttl", "expire or ttl must be set") // [EXT-TOK-3]
 	}
@@ -129,18 +131,17 @@ func newRecord(t Token, permanent bool, secret secrets, owner *account, reserved
 		Token:     t.ID,
 		Type:      t.Access.Type,
 		Master:    t.Access.Type == Master,
+		shared:    unrestricted,
 	}
-	// A list beside another type grants nothing and takes nothing away, but it is
-	// checked, since it may come into force by a later change of the type.
-	b, err := compileACL(t.Access.ACL, reserved)
-	if err != nil {
-		return nil, err
-	}
-	g.shared = unrestricted
 	if t.Access.Type == Listed {
 		g.book, g.shared = b, &Rights{book: b}
 	}
-	return &record{Token: t, permanent: permanent, secret: secret, masks: masks, grant: g}, nil
+	return &record{Token: t, permanent: permanent, secret: secret, masks: masks, book: b, grant: g}, nil
+}
+
+// identify gives the record of a new token its id, before anybody can see it.
+func (r *record) identify(id TokenID) {
+	r.Token.ID, r.grant.Token = id, id
 }
 
 // deadline returns when the token lapses (UNIX s), given its last use: the later of

@@ -26,31 +26,35 @@ func (d *Directory) CreateToken(owner AccountID, spec TokenSpec, now time.Time) 
 // the order of the specs; the error of the whole is ErrNotFound for the account, or
 // the store's, and then nothing was created.
 func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Time) ([]NewToken, error) {
-	made := make([]NewToken, len(specs))
-	records := make([]*record, len(specs))
-	d.write.Lock()
-	defer d.write.Unlock()
 	account := d.accounts.get(owner)
 	if account == nil {
 		return nil, ErrNotFound
 	}
+	made := make([]NewToken, len(specs))
+	records := make([]*record, len(specs))
+	for i := range specs {
+		records[i], made[i].Key, made[i].Err = d.draft(&specs[i], account, now.Unix())
+	}
+	d.write.Lock()
+	defer d.write.Unlock()
+	if d.accounts.get(owner) == nil {
+		return nil, ErrNotFound // deleted meanwhile; an account never moves, so the drafts are right
+	}
 	next := d.write.nextToken
 	docs := []Document{{}}
-	for i := range specs {
-		made[i].Err = d.tokenRoom(owner, len(docs))
-		if made[i].Err != nil {
+	for i, r := range records {
+		if r == nil {
+			continue
+		}
+		if err := d.tokenRoom(owner, len(docs)); err != nil {
+			records[i], made[i] = nil, NewToken{Err: err}
 			continue
 		}
 		var id uint64
 		next, id = d.nextID(next)
-		made[i].Key = newKey()
-		records[i], made[i].Err = d.draft(&specs[i], TokenID(id), account, made[i].Key, now.Unix())
-		if made[i].Err != nil {
-			made[i].Key = ""
-			continue
-		}
-		made[i].Token = records[i].Token
-		docs = append(docs, tokenDocument(records[i], records[i].Accessed))
+		r.identify(TokenID(id))
+		made[i].Token = r.Token
+		docs = append(docs, tokenDocument(r, r.Accessed))
 	}
 	if len(docs) == 1 {
 		return made, nil
@@ -68,21 +72,27 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 	return made, nil
 }
 
-// draft compiles a token that does not exist yet.
-func (d *Directory) draft(spec *TokenSpec, id TokenID, owner *account, key string, now int64) (*record, error) {
-	t, err := spec.apply(Token{ID: id, Account: owner.ID, Enabled: true, Created: now, Accessed: now})
+// draft makes a new token, still without an id, and its key. It holds no lock: an
+// access list and a SCRAM verifier are dear to make, and must hold up nobody.
+func (d *Directory) draft(spec *TokenSpec, owner *account, now int64) (*record, string, error) {
+	t, err := spec.apply(Token{Account: owner.ID, Enabled: true, Created: now, Accessed: now})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if t.Expire != 0 && t.Expire <= now && t.TTL == 0 {
-		return nil, fieldError("expire", "is not in the future")
+		return nil, "", fieldError("expire", "is not in the future")
 	}
-	// Why first without secrets: making a SCRAM verifier is dear, and a wrong spec
-	// must stay cheap.
-	if _, err := newRecord(t, false, secrets{}, owner, d.cfg.ReservedPrefix); err != nil {
-		return nil, err
+	b, err := compileACL(t.Access.ACL, d.cfg.ReservedPrefix)
+	if err != nil {
+		return nil, "", err
 	}
-	return newRecord(t, false, newSecrets(key, spec.Scram != nil && *spec.Scram), owner, d.cfg.ReservedPrefix)
+	// Why first without secrets: a wrong spec must stay cheap.
+	if _, err := newRecord(t, false, secrets{}, owner, b); err != nil {
+		return nil, "", err
+	}
+	key := newKey()
+	r, err := newRecord(t, false, newSecrets(key, spec.Scram != nil && *spec.Scram), owner, b)
+	return r, key, err
 }
 
 // tokenRoom refuses a token over the bounds; n are being created before it.
@@ -123,8 +133,16 @@ func (d *Directory) UpdateToken(id TokenID, spec TokenSpec) (Token, error) {
 // one durable write, and tells the Observer. The answer is in the order of the ids,
 // which must be distinct.
 func (d *Directory) UpdateTokens(ids []TokenID, spec TokenSpec) []ChangedToken {
+	var compiled *book // of the new access list: once for all, and with no lock held
+	var wrong error
+	if spec.Access != nil {
+		compiled, wrong = compileACL(spec.Access.ACL, d.cfg.ReservedPrefix)
+	}
 	return d.eachBatch(ids, func(e *entry) (Document, func(), error) {
-		r, err := d.redraft(e, spec)
+		if wrong != nil {
+			return Document{}, nil, wrong
+		}
+		r, err := d.redraft(e, spec, compiled)
 		if err != nil {
 			return Document{}, nil, err
 		}
@@ -132,8 +150,8 @@ func (d *Directory) UpdateTokens(ids []TokenID, spec TokenSpec) []ChangedToken {
 	}, Observer.TokenChanged)
 }
 
-// redraft compiles what a token will be after a change.
-func (d *Directory) redraft(e *entry, spec TokenSpec) (*record, error) {
+// redraft makes the record of a token after a change; a nil book is the old one.
+func (d *Directory) redraft(e *entry, spec TokenSpec, b *book) (*record, error) {
 	old := e.rec.Load()
 	if spec.Scram != nil && *spec.Scram != old.Scram {
 		return nil, fieldError("scram", "is fixed at creation: the verifier is made from the key")
@@ -142,7 +160,10 @@ func (d *Directory) redraft(e *entry, spec TokenSpec) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRecord(t, old.permanent, old.secret, d.accounts.get(t.Account), d.cfg.ReservedPrefix)
+	if b == nil {
+		b = old.book
+	}
+	return newRecord(t, old.permanent, old.secret, d.accounts.get(t.Account), b)
 }
 
 // DeleteToken deletes one token; see DeleteTokens.
