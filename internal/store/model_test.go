@@ -447,6 +447,18 @@ func replay(events []event) *model {
 	return m
 }
 
+// eager frees all the time, so that short histories meet it.
+var eager = freeing{messages: 5, bytes: 600, idle: 150, sweep: 100, allowance: 200}
+
+func reopenEager(t fataler, fs vfs.FS) *Store {
+	t.Helper()
+	s, err := Open(Config{Dir: "db", fs: fs, FreeSpaceWatermark: -1, CacheSize: 1 << 20, freeing: &eager})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return s
+}
+
 // TestModel applies random histories to a store on Pebble, to one in memory and to
 // the model, with restarts and power cuts at random points: all three say the same.
 // It proves EXT-SES-4 for the store: what was synced is there, and what was not is
@@ -455,7 +467,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fs := vfs.NewCrashableMem()
 		mem := &memoryEngine{}
-		disk, twin := reopen(t, fs), start(mem, newFault(discard), discard)
+		disk, twin := reopenEager(t, fs), start(mem, newFault(discard), &eager, discard)
 		load(t, disk)
 		load(t, twin)
 		a := &author{m: newModel(), seqs: map[broker.OwnerID]uint64{}, late: map[broker.OwnerID][]uint64{}}
@@ -482,19 +494,19 @@ func TestModel(t *testing.T) {
 				closeStore(t, twin)
 				events = append(events, nil)
 				a.restarted(replay(events))
-				disk, twin = reopen(t, fs), start(mem, newFault(discard), discard)
+				disk, twin = reopenEager(t, fs), start(mem, newFault(discard), &eager, discard)
 				checkAll(t, disk, a.m, "after a restart")
 				checkAll(t, twin, a.m, "in memory, after a restart")
 			case "cut":
 				crashed := fs.CrashClone(vfs.CrashCloneCfg{})
 				closeStore(t, disk)
 				closeStore(t, twin)
-				fs, disk = crashed, reopen(t, crashed)
+				fs, disk = crashed, reopenEager(t, crashed)
 				events = cut(t, disk, events, synced)
 				a.restarted(replay(events))
 				// The twin has no power to be cut: it begins anew with what is left.
 				mem = &memoryEngine{}
-				twin = start(mem, newFault(discard), discard)
+				twin = start(mem, newFault(discard), &eager, discard)
 				load(t, twin)
 				again(t, &twin, mem, events)
 			}
@@ -502,7 +514,7 @@ func TestModel(t *testing.T) {
 		closeStore(t, disk)
 		closeStore(t, twin)
 		a.m.reopened()
-		disk, twin = reopen(t, fs), start(mem, newFault(discard), discard)
+		disk, twin = reopenEager(t, fs), start(mem, newFault(discard), &eager, discard)
 		checkAll(t, disk, a.m, "at the end")
 		checkAll(t, twin, a.m, "in memory, at the end")
 		closeStore(t, disk)
@@ -530,6 +542,45 @@ func checkAll(t fataler, s *Store, m *model, what string) {
 	t.Helper()
 	same(t, what, load(t, s), m.content())
 	checkBodies(t, s, m, what)
+	checkDisk(t, s, m, what)
+}
+
+// checkDisk looks at what a store that was just loaded keeps of messages: not much
+// more than what lives.
+func checkDisk(t fataler, s *Store, m *model, what string) {
+	t.Helper()
+	if err := s.PutDocuments("barrier", []auth.Document{{ID: 1}}); err != nil { // after the sweep
+		t.Fatalf("%v", err)
+	}
+	live, bytes, entries, bodies := int64(0), int64(0), 0, 0
+	for id, msg := range m.messages {
+		if m.live(id) {
+			live += int64(msg.size + 2*keyCost)
+		}
+	}
+	err := s.engine.scan(firstTree(), lastKey, func(key []byte, value func() ([]byte, error)) ([]byte, error) {
+		k, err := parseKey(key)
+		if err != nil {
+			return nil, err
+		}
+		v, err := value()
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case k.space == spaceMessage:
+			bodies++
+		case k.space == spaceTarget && len(k.rest) == 8:
+			entries++
+		}
+		if k.space == spaceMessage || k.space == spaceTarget {
+			bytes += int64(len(key) + len(v))
+		}
+		return nil, nil
+	})
+	if err != nil || bodies != entries || bytes > 3*live+2*eager.allowance+2*eager.idle {
+		t.Fatalf("%s: %d bytes in %d messages with %d entries, while %d bytes live (%v)", what, bytes, bodies, entries, live, err)
+	}
 }
 
 func checkBodies(t fataler, s *Store, m *model, what string) {
@@ -573,7 +624,7 @@ func again(t *rapid.T, twin **Store, mem *memoryEngine, events []event) {
 	for _, b := range events {
 		if b == nil {
 			closeStore(t, *twin)
-			*twin = start(mem, newFault(discard), discard)
+			*twin = start(mem, newFault(discard), &eager, discard)
 			load(t, *twin)
 			continue
 		}

@@ -6,15 +6,26 @@ import (
 	"alcove/internal/broker"
 )
 
-const (
-	// segmentMessages and segmentBytes are what a segment holds before the next
-	// one begins.
-	segmentMessages = 4096
-	segmentBytes    = 8 << 20
+// freeing says when the space of dead messages is freed.
+type freeing struct {
+	// messages and bytes are what a segment holds before the next one begins.
+	messages int
+	bytes    int64
+	// idle is how many bytes an unfinished segment without a live message may hold
+	// before it is freed all the same.
+	idle int64
+	// sweep is the least that the dead of a segment hold, in bytes, before it is
+	// swept for their size alone.
+	sweep int64
+	// allowance is how many bytes of dead messages may lie about in all segments
+	// together, beyond as many as are alive.
+	allowance int64
+}
 
-	// keyCost is what the keys of one message take beside its values, in bytes.
-	keyCost = 2*targetLen + 8
-)
+var defaultFreeing = freeing{messages: 4096, bytes: 8 << 20, idle: 256 << 10, sweep: 1 << 20, allowance: 64 << 20}
+
+// keyCost is what the keys of one message take beside its values, in bytes.
+const keyCost = 2*targetLen + 8
 
 // segment is a run of messages of one tree, by growing id, and how often each is
 // referred to. No other segment has ids between its first and its last.
@@ -35,7 +46,7 @@ func (s *segment) last() broker.MessageID  { return s.ids[len(s.ids)-1] }
 
 // add puts a message with refs references into the segment; false where it is
 // there already.
-func (s *segment) add(id broker.MessageID, refs, size uint32) bool {
+func (s *segment) add(id broker.MessageID, refs, size uint32, f *freeing) bool {
 	i := len(s.ids)
 	if i > 0 && id <= s.last() {
 		var was bool
@@ -51,7 +62,7 @@ func (s *segment) add(id broker.MessageID, refs, size uint32) bool {
 		s.live++
 		s.liveBytes += int64(size)
 	}
-	s.full = s.full || len(s.ids) >= segmentMessages || s.bytes >= segmentBytes
+	s.full = s.full || len(s.ids) >= f.messages || s.bytes >= f.bytes
 	return true
 }
 
@@ -81,25 +92,16 @@ func (s *segment) unref(i int) bool {
 func (s *segment) dead() int        { return len(s.ids) - s.live }
 func (s *segment) deadBytes() int64 { return s.bytes - s.liveBytes }
 
-const (
-	// idleBytes is how much an unfinished segment without a live message may
-	// hold before it is freed all the same.
-	idleBytes = 256 << 10
-	// sweepBytes is the least that the dead of an unfinished segment hold before
-	// it is swept.
-	sweepBytes = 1 << 20
-)
-
 // ripe tells whether the dead of the segment are to be deleted now. Each deletion
 // removes at least half of what is there, so its cost is paid by what was added.
-func (s *segment) ripe() bool {
+func (s *segment) ripe(f *freeing) bool {
 	switch {
 	case s.live == 0:
-		return s.full || s.bytes >= idleBytes
+		return s.full || s.bytes >= f.idle
 	case s.full:
-		return s.dead() > s.live || s.deadBytes() > max(s.liveBytes, sweepBytes)
+		return s.dead() > s.live || s.deadBytes() > max(s.liveBytes, f.sweep)
 	}
-	return s.deadBytes() > max(s.liveBytes, sweepBytes)
+	return s.deadBytes() > max(s.liveBytes, f.sweep)
 }
 
 // sweep calls free for each run of dead messages, and forgets them.

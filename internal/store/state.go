@@ -24,17 +24,19 @@ type state struct {
 	// and are not, referred to.
 	liveBytes, deadBytes int64
 
+	freeing *freeing
 	corpses []corpse
 	buf     buffers
 	targets []broker.Target // scratch
 	log     *slog.Logger
 }
 
-func newState(log *slog.Logger) *state {
+func newState(f *freeing, log *slog.Logger) *state {
 	return &state{
-		owners: map[broker.OwnerID]*owner{},
-		trees:  map[auth.AccountID]*tree{},
-		log:    log,
+		owners:  map[broker.OwnerID]*owner{},
+		trees:   map[auth.AccountID]*tree{},
+		freeing: f,
+		log:     log,
 	}
 }
 
@@ -53,7 +55,7 @@ func (s *state) saw(id broker.OwnerID) { s.highest = max(s.highest, id) }
 func (s *state) tree(top auth.AccountID) *tree {
 	t := s.trees[top]
 	if t == nil {
-		t = &tree{top: top}
+		t = &tree{top: top, freeing: s.freeing}
 		s.trees[top] = t
 	}
 	return t
@@ -100,13 +102,13 @@ func (s *state) revive(g *segment, i int) bool {
 // bury frees what is ripe, at the end of a batch.
 func (s *state) bury(w writes) {
 	for i, c := range s.corpses {
-		if !c.seg.gone && c.seg.ripe() {
+		if !c.seg.gone && c.seg.ripe(s.freeing) {
 			s.free(w, c.tree, c.seg)
 		}
 		s.corpses[i] = corpse{}
 	}
 	s.corpses = s.corpses[:0]
-	if s.deadBytes > deadAllowance+s.liveBytes {
+	if s.deadBytes > s.freeing.allowance+s.liveBytes {
 		s.sweep(w)
 	}
 }
@@ -118,10 +120,6 @@ func (s *state) free(w writes, t *tree, g *segment) {
 		delete(s.trees, t.top)
 	}
 }
-
-// deadAllowance is how many bytes of dead messages may lie about in the unfinished
-// segments of all trees, beyond as many as are alive.
-const deadAllowance = 64 << 20
 
 // sweep frees the dead of every segment that has more than half as many as live
 // ones. After it no more than half of liveBytes is dead, so that the next sweep is
@@ -145,7 +143,7 @@ func (s *state) sweep(w writes) {
 func (s *state) tidy(w writes) {
 	for _, t := range s.trees {
 		for i := len(t.segments) - 1; i >= 0; i-- {
-			if i < len(t.segments) && t.segments[i].ripe() {
+			if i < len(t.segments) && t.segments[i].ripe(s.freeing) {
 				s.free(w, t, t.segments[i])
 			}
 		}

@@ -30,7 +30,8 @@ type Config struct {
 	// default.
 	CacheSize int64
 
-	fs vfs.FS // the file system; the machine's own by default
+	fs      vfs.FS   // the file system; the machine's own by default
+	freeing *freeing // defaultFreeing by default
 }
 
 const (
@@ -92,6 +93,9 @@ func Open(c Config) (*Store, error) {
 			return nil, fmt.Errorf("store: making the directory %s: %w", c.Dir, err)
 		}
 	}
+	if c.freeing == nil {
+		c.freeing = &defaultFreeing
+	}
 	f := newFault(log)
 	e, err := openPebble(c.Dir, c.fs, c.CacheSize, f)
 	if err != nil {
@@ -100,7 +104,7 @@ func Open(c Config) (*Store, error) {
 	if err := checkLayout(e); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: opening the database in %s: %w", c.Dir, err), e.close())
 	}
-	s := start(e, f, log)
+	s := start(e, f, c.freeing, log)
 	s.space.begin(s, c)
 	return s, nil
 }
@@ -109,16 +113,16 @@ func Open(c Config) (*Store, error) {
 // brokers that need not remember. Nothing of it outlives Close.
 func NewMemory() *Store {
 	log := slog.New(slog.DiscardHandler)
-	return start(&memoryEngine{}, newFault(log), log)
+	return start(&memoryEngine{}, newFault(log), &defaultFreeing, log)
 }
 
 // start begins the goroutines.
-func start(e engine, f *fault, log *slog.Logger) *Store {
+func start(e engine, f *fault, free *freeing, log *slog.Logger) *Store {
 	s := &Store{
 		engine:    e,
 		fault:     f,
 		log:       log,
-		state:     newState(log),
+		state:     newState(free, log),
 		idle:      make(chan struct{}),
 		groups:    make(chan *group, 1),
 		committed: make(chan struct{}),

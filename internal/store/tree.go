@@ -7,15 +7,13 @@ import (
 	"alcove/internal/broker"
 )
 
-// joinBelow is how many messages two neighbours may have together to become one.
-const joinBelow = segmentMessages / 2
-
 // shortRun is how many messages are deleted one by one rather than as a range.
 const shortRun = 4
 
 // tree is the messages of one top-level account and of all the accounts below it.
 type tree struct {
 	top      auth.AccountID
+	freeing  *freeing
 	segments []*segment // by growing id; the last one may take more
 }
 
@@ -46,17 +44,17 @@ func (t *tree) add(id broker.MessageID, refs, size uint32) bool {
 	if i < 0 {
 		// Before everything that is there: a record that came late.
 		if len(t.segments) > 0 && !t.segments[0].full {
-			return t.segments[0].add(id, refs, size)
+			return t.segments[0].add(id, refs, size, t.freeing)
 		}
 		t.segments = slices.Insert(t.segments, 0, &segment{full: len(t.segments) > 0})
-		return t.segments[0].add(id, refs, size)
+		return t.segments[0].add(id, refs, size, t.freeing)
 	}
 	s := t.segments[i]
 	if i == len(t.segments)-1 && s.full && id > s.last() {
 		s = &segment{}
 		t.segments = append(t.segments, s)
 	}
-	return s.add(id, refs, size)
+	return s.add(id, refs, size, t.freeing)
 }
 
 // at returns where the message id is.
@@ -82,15 +80,25 @@ func (t *tree) free(s *segment, w writes, buf *buffers) int64 {
 	}
 	s.sweep(func(ids []broker.MessageID) { t.delRun(w, buf, ids, s.extra) })
 	freed := was - s.bytes
-	for _, i := range [2]int{at, at - 1} { // with its follower, then with the one before
-		if i >= 0 && i+1 < len(t.segments) && t.segments[i].full && len(t.segments[i].ids)+len(t.segments[i+1].ids) <= joinBelow {
-			t.segments[i].join(t.segments[i+1])
-			t.segments[i].full = i+2 < len(t.segments)
-			t.segments[i+1].gone = true
-			t.segments = slices.Delete(t.segments, i+1, i+2)
-		}
-	}
+	t.join(at) // with its follower
+	t.join(at - 1)
 	return freed
+}
+
+// join makes the segments at i and i+1 one, where both together are half a segment
+// at most.
+func (t *tree) join(i int) {
+	if i < 0 || i+1 >= len(t.segments) {
+		return
+	}
+	s, next := t.segments[i], t.segments[i+1]
+	if !s.full || len(s.ids)+len(next.ids) > t.freeing.messages/2 || s.bytes+next.bytes > t.freeing.bytes/2 {
+		return
+	}
+	s.join(next)
+	s.full = next.full
+	next.gone = true
+	t.segments = slices.Delete(t.segments, i+1, i+2)
 }
 
 // delRun deletes messages between which there is no other one of the tree.
