@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"alcove/cmd/alcove/internal/bench"
+	"alcove/internal/client"
+	"alcove/internal/mqtt"
+)
+
+// benchOptions are the flags of `alcove bench`.
+type benchOptions struct {
+	bench.Config
+	url      string
+	versions []string
+	json     bool
+	quiet    bool
+	tls      client.TLSFiles
+}
+
+func newBench() *cobra.Command {
+	var o benchOptions
+	var about strings.Builder
+	for _, s := range bench.Scenarios() {
+		fmt.Fprintf(&about, "  %-11s %s\n", s.Name, s.About)
+	}
+	cmd := &cobra.Command{
+		Use:   "bench <scenario>…",
+		Short: "Load a broker and measure it",
+		Long: "Loads a broker and prints messages per second, latency, the broker's CPU time per\n" +
+			"message and its memory (given its --pid), and what was lost, duplicated or out of order.\n\n" +
+			"Scenarios (or `all`):\n" + about.String(),
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd, args) },
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "mqtt://127.0.0.1:1883", "broker: mqtt, mqtts, ws, wss or unix")
+	f.StringVar(&o.Token, "token", "", "token, sent as user name; empty: no credentials")
+	f.IntVar(&o.PID, "pid", 0, "the broker's process id, for CPU and memory")
+	f.DurationVar(&o.Duration, "duration", 5*time.Second, "time that is measured")
+	f.DurationVar(&o.Warmup, "warmup", time.Second, "time before that")
+	f.StringSliceVar(&o.versions, "versions", []string{"4"}, "protocol versions, one run each: 3, 4, 5")
+	f.IntVar(&o.Payload, "payload", 0, "payload in bytes, at least 20 (default 64)")
+	f.IntVar(&o.QoS, "qos", -1, "QoS 0, 1 or 2 (default the scenario's)")
+	f.IntVar(&o.Connections, "connections", 0, "connections in all (default the scenario's)")
+	f.IntVar(&o.Count, "count", 0, "subscriptions or messages, for scenarios that have a number of them")
+	f.IntVar(&o.Window, "window", 0, "messages a publisher may be ahead of its slowest subscriber")
+	f.IntVar(&o.Batch, "batch", 0, "messages in one write (default 32; 1 at a rate)")
+	f.Float64Var(&o.Rate, "rate", 0, "messages a second in all: an open loop that measures latency")
+	f.IntVar(&o.Threads, "threads", 0, "threads of the driver (default half the processors)")
+	f.BoolVar(&o.json, "json", false, "print one JSON object per run")
+	f.BoolVar(&o.quiet, "quiet", false, "no progress lines")
+	f.StringVar(&o.tls.CAFile, "cafile", "", "certificates to trust, PEM")
+	f.BoolVar(&o.tls.Insecure, "insecure", false, "do not verify the broker's certificate")
+	return cmd
+}
+
+func (o *benchOptions) run(cmd *cobra.Command, names []string) error {
+	u, err := client.ParseURL(o.url)
+	if err != nil {
+		return err
+	}
+	o.Endpoint = u.Endpoint
+	if o.Endpoint.TLS, err = o.tls.Config(); err != nil {
+		return err
+	}
+	raiseFileLimit()
+	runtime.GOMAXPROCS(max(2, runtime.GOMAXPROCS(0))) // the progress line must not wait for a loop
+	if !o.quiet {
+		o.Progress = cmd.ErrOrStderr()
+	}
+	if slices.Contains(names, "all") {
+		names = bench.Names()
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	table := newBenchTable(cmd.OutOrStdout())
+	for _, name := range names {
+		for _, v := range o.versions {
+			cfg := o.Config
+			cfg.Scenario = name
+			if cfg.Version, err = parseVersion(v); err != nil {
+				return err
+			}
+			res, err := bench.Run(ctx, cfg)
+			if err != nil {
+				return err
+			}
+			if !o.json {
+				table.add(res)
+				continue
+			}
+			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(res); err != nil {
+				return err
+			}
+		}
+	}
+	return table.Flush()
+}
+
+// parseVersion reads a protocol version as people write it: the level, the number, or
+// mosquitto's name.
+func parseVersion(s string) (mqtt.Version, error) {
+	switch strings.TrimPrefix(strings.ToLower(s), "mqtt") {
+	case "3", "31", "3.1", "v31":
+		return mqtt.V31, nil
+	case "4", "311", "3.1.1", "v311":
+		return mqtt.V311, nil
+	case "5", "5.0", "v5", "v50", "50":
+		return mqtt.V5, nil
+	}
+	return 0, fmt.Errorf("protocol version %q is not 31, 311 or 5", s)
+}
+
+// benchTable prints results as rows.
+type benchTable struct {
+	*tabwriter.Writer
+	rows int
+}
+
+func newBenchTable(w io.Writer) *benchTable {
+	return &benchTable{Writer: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+}
+
+func (t *benchTable) add(r *bench.Result) {
+	if t.rows == 0 {
+		fmt.Fprintln(t, "scenario\tMQTT\tQoS\tin/s\tout/s\tCPU µs/msg\tp50 µs\tp99 µs\tp99.9 µs\tRSS MB\tB/conn\tB/sub\tlost\tdup\torder\terrors\t")
+	}
+	t.rows++
+	fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n",
+		r.Scenario, r.Version, r.QoS, r.InPerS, r.OutPerS, figure(r.CPUPerMsg, 3), figure(r.P50, 0), figure(r.P99, 0),
+		figure(r.P999, 0), figure(float64(r.RSS)/1e6, 1), figure(r.RSSPerConn, 0), figure(r.RSSPerSub, 0),
+		r.Lost, r.Duplicated, r.OutOfOrder, r.Errors)
+}
+
+// figure prints a number, or a dash for what was not measured.
+func figure(v float64, decimals int) string {
+	if v == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.*f", decimals, v)
+}
