@@ -179,15 +179,23 @@ func (c *commit) run() {
 			c.flush()
 			return
 		}
-		if !c.pressing() {
-			timer := time.NewTimer(commitDelay)
-			select {
-			case <-timer.C:
-			case <-c.stop:
-			}
-			timer.Stop()
-		}
+		c.gather()
 		c.flush()
+	}
+}
+
+// gather lets records come together for a while, as long as nobody waits.
+func (c *commit) gather() {
+	timer := time.NewTimer(commitDelay)
+	defer timer.Stop()
+	for !c.pressing() {
+		select {
+		case <-c.wake:
+		case <-timer.C:
+			return
+		case <-c.stop:
+			return
+		}
 	}
 }
 

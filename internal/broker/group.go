@@ -90,8 +90,9 @@ func (g *Group) attached(t *Turn, s *Session) {
 	}
 }
 
-// leave removes a member. With the last one the group and its queue go.
-func (g *Group) leave(t *Turn, s *Session) {
+// leave removes a member; seqs are the entries that it gives back. With the
+// last one the group and its queue go.
+func (g *Group) leave(t *Turn, s *Session, seqs []uint64) {
 	g.ns.mu.Lock()
 	defer g.ns.mu.Unlock()
 	g.mu.Lock()
@@ -102,6 +103,7 @@ func (g *Group) leave(t *Turn, s *Session) {
 	}
 	g.setOnline(m, false)
 	delete(g.members, s)
+	g.untake(seqs)
 	if len(g.members) > 0 {
 		g.pump(t)
 		return
@@ -353,13 +355,16 @@ func (g *Group) close(t *Turn, seq uint64, id MessageID) {
 func (g *Group) back(t *Turn, seqs []uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	q := &g.queue
+	g.untake(seqs)
+	g.pump(t)
+}
+
+func (g *Group) untake(seqs []uint64) {
 	for _, seq := range seqs {
-		if e := q.find(seq); e != nil {
-			q.untake(e)
+		if e := g.queue.find(seq); e != nil {
+			g.queue.untake(e)
 		}
 	}
-	g.pump(t)
 }
 
 // settleShared tells the groups what their members have settled and who has
@@ -375,8 +380,7 @@ func (t *Turn) settleShared() {
 			l.g.join(t, l.again)
 			continue
 		}
-		l.g.back(t, l.seqs)
-		l.g.leave(t, l.s)
+		l.g.leave(t, l.s, l.seqs)
 	}
 	clear(t.leaving)
 	t.leaving = t.leaving[:0]

@@ -168,7 +168,7 @@ func (b *Broker) attend(t *Turn, s *Session) {
 	}
 	s.mu.Unlock()
 	if over {
-		s.end(t, "it expired")
+		s.end(t, "its time was over")
 		t.settleShared()
 		return
 	}

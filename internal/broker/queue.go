@@ -271,7 +271,7 @@ func (q *queue) findPacket(pid uint16) *entry {
 		}
 	}
 	first, last := q.items[q.head].seq, q.items[q.next-1].seq
-	seq := first - first%65535 + uint64(pid) - 1
+	seq := first - (first-1)%65535 + uint64(pid) - 1
 	if seq < first {
 		seq += 65535
 	}

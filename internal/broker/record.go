@@ -182,5 +182,5 @@ type QueuedEntry struct {
 
 // PacketID is the Packet Identifier with which the entry seq of a queue is
 // sent unless that one is still in use: 1 to 65,535, so that it needs no
-// storage of its own.
-func PacketID(seq uint64) uint16 { return uint16(seq%65535) + 1 }
+// storage of its own. Positions begin with 1.
+func PacketID(seq uint64) uint16 { return uint16((seq-1)%65535) + 1 }

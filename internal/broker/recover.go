@@ -18,7 +18,13 @@ type recovery struct {
 	now      time.Time
 	sessions map[OwnerID]*Session
 	groups   map[OwnerID]*Group
+	shared   []sharedSub
 	lost     int // accounts that are not in the directory
+}
+
+type sharedSub struct {
+	sub *Subscription
+	f   topic.Filter
 }
 
 func (b *Broker) recover(log Log) error {
@@ -121,11 +127,11 @@ func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
 	if rights := s.rights.Load(); rights != nil {
 		sub.partial = rights.Subscribe(f) != auth.Whole
 	}
-	if f.Share != "" {
-		sub.group = s.ns.group(f)
-		sub.group.members[s] = &member{s: s, sub: sub, place: -1}
-	}
 	s.install(sub, f)
+	if f.Share != "" {
+		// The group's own record may come later.
+		r.shared = append(r.shared, sharedSub{sub, f})
+	}
 	return nil
 }
 
@@ -181,6 +187,10 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 // not outlive their connection, and lets the rest wait for their time. Groups
 // without a member were only waiting for their record's removal.
 func (r *recovery) finish(t *Turn) {
+	for _, x := range r.shared {
+		x.sub.group = x.sub.s.ns.group(x.f)
+		x.sub.group.join(t, x.sub)
+	}
 	for _, s := range r.sessions {
 		s.queue.settleOrder()
 		if s.expiry == 0 {

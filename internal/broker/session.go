@@ -227,7 +227,9 @@ func (s *Session) drop(t *Turn, e *entry, reason string) {
 // settle ends an entry for good: out of the queue, and out of the log. Its
 // share group, if it has one, hears of it at the end of the turn's section.
 func (s *Session) settle(t *Turn, e *entry) {
-	if e.is(entryDurable) {
+	if e.is(entryDurable) || s.recorded && s.expiry > 0 {
+		// A share group's entry has no record of the session's own; the log
+		// is told all the same, so that its positions have no gaps.
 		s.record(t, false, Record{Kind: KindAcked, Seq: e.seq, ID: e.id})
 	}
 	if e.more != nil && e.more.group != nil {

@@ -201,8 +201,7 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 	s.mu.Unlock()
 	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
 	if sub.group != nil {
-		sub.group.back(t, unacked)
-		sub.group.leave(t, s)
+		sub.group.leave(t, s, unacked)
 	}
 	return mqtt.Success
 }

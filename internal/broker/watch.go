@@ -3,6 +3,7 @@ package broker
 import (
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
+	"errors"
 )
 
 // watcher brings changes of tokens and accounts to living connections, within
@@ -73,8 +74,12 @@ func (b *Broker) recheck(t *Turn, a *attachment) {
 	g, err := b.directory.Revalidate(a.grant.Token, a.remote.Addr(), t.Now)
 	if err != nil {
 		// 0x8A is not for DISCONNECT: 0x87 says it [EXT-TOK-8].
-		a.out.End(t, mqtt.NotAuthorized, err.Error())
-		s.detach(t, a, mqtt.NotAuthorized, err.Error())
+		reason := err.Error()
+		if e := (*mqtt.Error)(nil); errors.As(err, &e) {
+			reason = e.Reason
+		}
+		a.out.End(t, mqtt.NotAuthorized, reason)
+		s.detach(t, a, mqtt.NotAuthorized, reason)
 		return
 	}
 	if g != a.grant {
