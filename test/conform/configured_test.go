@@ -130,10 +130,10 @@ func TestServerKeepAlive(t *testing.T) {
 }
 
 func TestQuotas(t *testing.T) {
-	try(t, alcovetest.Config{YAML: "maximum_packet_size: 2000\nreceive_maximum: 3\ntopic_alias_maximum: 0\n"},
+	try(t, alcovetest.Config{YAML: "maximum_packet_size: 2000\nreceive_maximum: 3\ntopic_alias_maximum: 2\n"},
 		Case{V5: "EXT-LIM-1", Title: "the quotas are announced", Run: func(k *Kit) {
 			c := k.Connect()
-			if p := c.Connack.Props; p.Num(wire.MaximumPacketSize, 0) != 2000 || p.Num(wire.ReceiveMaximum, 0) != 3 || p.Num(wire.TopicAliasMaximum, 0) != 0 {
+			if p := c.Connack.Props; p.Num(wire.MaximumPacketSize, 0) != 2000 || p.Num(wire.ReceiveMaximum, 0) != 3 || p.Num(wire.TopicAliasMaximum, 0) != 2 {
 				k.Errorf("%v", p)
 			}
 		}},
@@ -156,8 +156,21 @@ func TestQuotas(t *testing.T) {
 			}
 			c.Closed(0x93)
 		}},
-		Case{V5: "MQTT-3.2.2-18", Title: "an alias closes", Run: func(k *Kit) {
+		Case{V5: "MQTT-3.2.2-17", Title: "a third alias closes", Run: func(k *Kit) {
 			c := k.Connect()
+			c.Publish(aliased(k.Topic("a"), 2, "x"))
+			c.Send(aliased(k.Topic("a"), 3, "x").Bytes(k.V))
+			c.Closed(0x94)
+		}})
+}
+
+func TestNoTopicAliases(t *testing.T) {
+	try(t, alcovetest.Config{YAML: "topic_alias_maximum: 0\n"},
+		Case{V5: "MQTT-3.2.2-18", Title: "without a Topic Alias Maximum an alias closes", Run: func(k *Kit) {
+			c := k.Connect()
+			if n := c.Connack.Props.Num(wire.TopicAliasMaximum, 0); n != 0 {
+				k.Errorf("Topic Alias Maximum %d", n)
+			}
 			c.Send(aliased(k.Topic("a"), 1, "x").Bytes(k.V))
 			c.Closed(0x94)
 		}})
