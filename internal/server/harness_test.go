@@ -241,7 +241,7 @@ func (p *peer) expect(typ mqtt.PacketType) (mqtt.Header, []byte) {
 	p.t.Helper()
 	h, body := p.packet()
 	if h.Type != typ {
-		p.t.Fatalf("got %v % x, want %v", h.Type, body, typ)
+		p.t.Fatalf("got %v % x, want %v", h.Type, body[:min(len(body), 40)], typ)
 	}
 	return h, body
 }

@@ -1,0 +1,5 @@
+//go:build linux && !portable
+
+package server
+
+const flushAllocs = 0
