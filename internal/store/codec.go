@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // encoding is the first byte of every value: the number of its layout.
@@ -78,7 +79,14 @@ func (d *decoder) uint(field string, limit uint64) uint64 {
 }
 
 // count reads how many items follow, each of which takes at least one byte.
-func (d *decoder) count(field string) int { return int(d.uint(field, uint64(len(d.rest)))) }
+func (d *decoder) count(field string) int {
+	n := d.uint(field, math.MaxUint64)
+	if n > uint64(len(d.rest)) {
+		d.fault(field, fmt.Sprintf("%d is more than is left", n))
+		return 0
+	}
+	return int(n)
+}
 
 func (d *decoder) time(field string) int64 {
 	if d.err != nil {

@@ -126,3 +126,6 @@ func (k key) message() (id broker.MessageID, extra bool, err error) {
 	}
 	return broker.MessageID(binary.BigEndian.Uint64(k.rest)), len(k.rest) == 24, nil
 }
+
+// pageNumber reads the rest of a page's key, which has its length.
+func pageNumber(rest []byte) uint64 { return binary.BigEndian.Uint64(rest) }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"container/heap"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -142,7 +141,7 @@ func (l *loader) ownerKey(k key, value []byte) error {
 		if len(rest) != 8 {
 			return fmt.Errorf("key %x of owner %d names no page", rest, id)
 		}
-		number := binary.BigEndian.Uint64(rest)
+		number := pageNumber(rest)
 		return named(o.readPage(number, value), "page %d of the queue state of owner %d in account %d", number, id, k.account)
 	case partSubscription:
 		r, err := decodeSubscription(value, string(rest))

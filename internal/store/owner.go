@@ -163,6 +163,7 @@ func (o *owner) enter(seq uint64) bool {
 	}
 	if seq >= o.floor {
 		o.page(seq, true).setSettled(seq, false)
+		o.trim(seq / pageSize)
 		return true
 	}
 	if o.floor-seq > maxStep {
@@ -171,10 +172,7 @@ func (o *owner) enter(seq uint64) bool {
 	for above := seq + 1; above < o.floor; above++ {
 		o.page(above, true).setSettled(above, true)
 	}
-	o.floor = seq
-	if p := o.page(seq, false); p != nil {
-		p.setSettled(seq, false)
-	}
+	o.floor = seq // whose own bit is zero, as all bits below the floor were
 	return true
 }
 
@@ -192,6 +190,7 @@ func (o *owner) setSent(seq uint64, packetID uint16) {
 		p.identifiers = putSent(p.identifiers, broker.SentEntry{Seq: seq, PacketID: packetID})
 	}
 	p.dirty = true
+	o.trim(seq / pageSize)
 }
 
 // release notes the PUBREC for seq. It tells whether the entry held its message
@@ -235,19 +234,14 @@ func (o *owner) settle(seq uint64) bool {
 		p.identifiers, _, _ = takeSent(p.identifiers, seq)
 		p.dirty = true
 	}
-	o.markSettledOne(seq)
-	return held
-}
-
-// markSettledOne settles seq, which is not below the floor.
-func (o *owner) markSettledOne(seq uint64) {
 	if seq == o.floor {
 		o.floor++
-		o.trim(seq / pageSize)
 	} else {
 		o.page(seq, true).setSettled(seq, true)
 	}
+	o.trim(seq / pageSize)
 	o.advance()
+	return held
 }
 
 // receive adds a QoS 2 identifier, complete removes it.

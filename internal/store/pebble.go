@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,13 +21,15 @@ const (
 	memTableSize    = 64 << 20
 	walBytesPerSync = 1 << 20
 	maxOpenFiles    = 1000
+	slowDisk        = 5 * time.Second // longer operations are logged
 )
 
 // pebbleEngine is the engine on a disk.
 type pebbleEngine struct {
-	db    *pebble.DB
-	fs    *walFS
-	fault *fault
+	db     *pebble.DB
+	fs     *walFS
+	health io.Closer // watches how long the disk takes
+	fault  *fault
 }
 
 // openPebble opens or makes the database in dir.
@@ -46,8 +50,10 @@ func openPebble(dir string, base vfs.FS, cacheSize int64, f *fault) (*pebbleEngi
 		// Message bodies are read by id, and only where they are; a filter would
 		// be asked for keys that exist. So there is none.
 	}
+	// Not o.WithFSDefaults, which would leave the checks running where Open fails.
+	checked, health := vfs.WithDiskHealthChecks(fs, slowDisk, nil, func(info vfs.DiskSlowInfo) { o.EventListener.DiskSlow(info) })
+	o.FS = checked
 	o.EnsureDefaults()
-	o.WithFSDefaults()
 	type opened struct {
 		db  *pebble.DB
 		err error
@@ -65,10 +71,11 @@ func openPebble(dir string, base vfs.FS, cacheSize int64, f *fault) (*pebbleEngi
 	select {
 	case r := <-c:
 		if r.err != nil {
-			return nil, fmt.Errorf("store: opening the database in %s: %w", dir, explain(r.err))
+			err := errors.Join(explain(r.err), health.Close())
+			return nil, fmt.Errorf("store: opening the database in %s: %w", dir, err)
 		}
 		f.armed.Store(true)
-		return &pebbleEngine{db: r.db, fs: fs, fault: f}, nil
+		return &pebbleEngine{db: r.db, fs: fs, health: health, fault: f}, nil
 	case <-f.c:
 		return nil, fmt.Errorf("store: opening the database in %s: %w", dir, f.err)
 	}
@@ -174,7 +181,7 @@ func (e *pebbleEngine) close() error {
 	c := make(chan error, 1)
 	go func() {
 		err := e.db.Flush() // so that the next start replays nothing
-		c <- errors.Join(err, e.db.Close())
+		c <- errors.Join(err, e.db.Close(), e.health.Close())
 	}()
 	select {
 	case err := <-c:
