@@ -28,7 +28,7 @@ type answer struct {
 	raw    []byte        // TypeUnsuback: the packet
 }
 
-func (f *acks) empty() bool { return f.head == len(f.items) }
+func (f *acks) empty() bool { return f == nil || f.head == len(f.items) }
 
 func (f *acks) push(x answer) {
 	if f.head > 32 && f.head*2 > len(f.items) {
@@ -56,6 +56,9 @@ func (s *Session) answer(t *Turn, a *attachment, x answer) {
 	if a.acks.empty() && t.b.commit.ripe(x.ticket) {
 		s.send(t, a, &x)
 		return
+	}
+	if a.acks == nil {
+		a.acks = &acks{}
 	}
 	a.acks.push(x)
 	s.awaitHead(t, a)

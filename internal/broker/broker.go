@@ -165,12 +165,12 @@ func (b *Broker) overflow(t *Turn, s *Session) {
 	t.note(Event{Code: EventOverflowed, Account: s.ns.account, ClientID: s.clientID, Token: s.token})
 	a := s.link.Load()
 	if a == nil {
-		b.janitor.watch(s, t.Now)
+		b.janitor.watch(s, t.Now.UnixNano())
 		return
 	}
 	a.out.Post(func(t *Turn) {
 		a.out.End(t, 0x97, "the session's queue is full")
 		s.detach(t, a, 0x97, "the session's queue is full")
-		b.janitor.watch(s, t.Now)
+		b.janitor.watch(s, t.Now.UnixNano())
 	})
 }

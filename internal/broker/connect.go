@@ -12,7 +12,7 @@ import (
 // connecting is a CONNECT on its way to a session. It may have to wait: for the
 // connect or takeover before it, for the old connection's loop, for the disk.
 // From claim to attach it is the only one that changes whose session it is;
-// later ones for the same Client Identifier wait in Session.waiting.
+// later ones for the same Client Identifier wait in Session.contest.
 type connecting struct {
 	b           *Broker
 	ns          *Namespace
@@ -76,14 +76,14 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 	}
 	c.expiry = ns.sessionExpiry(p)
 	c.a = &attachment{
-		out: r.Outlet, version: p.Version, remote: r.Remote, transport: r.Transport, since: t.Now,
+		out: r.Outlet, version: p.Version, remote: r.Remote, transport: r.Transport, since: t.Now.UnixNano(),
 		grant: r.Grant, rights: rights,
 		problemInfo: p.Version == mqtt.V5 && p.Props.RequestProblemInfo,
-		window:      b.limits.InflightMaximum,
+		window:      int32(b.limits.InflightMaximum),
 		maxPacket:   mqtt.MaxPacketSize,
 	}
 	if n := p.Props.ReceiveMaximum; n != 0 {
-		c.a.window = min(c.a.window, int(n))
+		c.a.window = min(c.a.window, int32(n))
 	}
 	if n := p.Props.MaximumPacketSize; n != 0 {
 		c.a.maxPacket = min(n, mqtt.MaxPacketSize)
@@ -143,14 +143,14 @@ func (c *connecting) claim(t *Turn) {
 		return
 	case s == nil:
 		s = ns.newSession(c.clientID, t.Now)
-	case s.claim != nil:
-		s.waiting = append(s.waiting, c)
+	case s.claimed() != nil:
+		s.contest.waiting = append(s.contest.waiting, c)
 		ns.mu.Unlock()
 		return
 	default:
 		c.present = true
 	}
-	s.claim, c.s = c, s
+	s.contested().claim, c.s = c, s
 	ns.mu.Unlock()
 	if s.link.Load() == nil {
 		c.proceed(t)
@@ -216,8 +216,7 @@ func (c *connecting) renew(t *Turn) bool {
 		return false
 	}
 	c.s = ns.newSession(c.clientID, t.Now)
-	c.s.claim, c.s.waiting, c.s.moves = c, old.waiting, old.moves
-	old.waiting, old.claim = nil, nil
+	c.s.contest, old.contest = old.contest, nil
 	c.present = false
 	return true
 }
@@ -295,8 +294,12 @@ func (c *connecting) attach(t *Turn) {
 // unclaim lets the next connects for the session go on.
 func (c *connecting) unclaim() {
 	c.ns.mu.Lock()
-	waiting := c.s.waiting
-	c.s.claim, c.s.waiting = nil, nil
+	x := c.s.contest
+	waiting := x.waiting
+	x.claim, x.waiting = nil, nil
+	if x.count == 0 {
+		c.s.contest = nil
+	}
 	c.s.mu.Lock()
 	if c.s.ended && c.ns.sessions[c.clientID] == c.s {
 		delete(c.ns.sessions, c.clientID)
@@ -350,19 +353,40 @@ func (c *connecting) responseTopic() string {
 	return string(id)
 }
 
-// takeovers counts the recent ones of a session.
-type takeovers struct {
-	start time.Time
-	count int
+// contest is who wants a session: the connect (or the janitor's end) that has
+// claimed it, those who wait behind, and how many takeovers there were lately.
+type contest struct {
+	claim   *connecting
+	waiting []*connecting
+	start   time.Time // of the window in which count counts; both under the claim
+	count   int
+}
+
+// claimed returns who has claimed the session, or nil. Under ns.mu.
+func (s *Session) claimed() *connecting {
+	if s.contest == nil {
+		return nil
+	}
+	return s.contest.claim
+}
+
+// contested returns the session's contest, made where there is none. Under
+// ns.mu.
+func (s *Session) contested() *contest {
+	if s.contest == nil {
+		s.contest = &contest{}
+	}
+	return s.contest
 }
 
 // damped counts a takeover and tells whether it has to wait. Under the claim.
 func (s *Session) damped(now time.Time) bool {
-	if s.moves == nil || now.Sub(s.moves.start) > takeoverWindow {
-		s.moves = &takeovers{start: now}
+	x := s.contest
+	if now.Sub(x.start) > takeoverWindow {
+		x.start, x.count = now, 0
 	}
-	s.moves.count++
-	return s.moves.count > takeoverBurst
+	x.count++
+	return x.count > takeoverBurst
 }
 
 // reauthorise puts the session under other rights before anything goes out

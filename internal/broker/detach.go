@@ -58,7 +58,7 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 	}
 	s.link.Store(nil)
 	s.detached = t.Now.UnixNano()
-	a.acks = acks{}
+	a.acks = nil
 	t.giveBackAll(s)
 	s.queue.rewind()
 	s.load.Store(0)
@@ -101,12 +101,12 @@ func (s *Session) parting(t *Turn) (now *will) {
 }
 
 // deadline is when something is to be done for a detached session: its Will, or
-// its end; zero for never.
-func (s *Session) deadline() time.Time {
+// its end: UNIX nanoseconds, 0 for never.
+func (s *Session) deadline() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended || s.detached == 0 {
-		return time.Time{}
+		return 0
 	}
 	due := int64(0)
 	if s.expiry != never {
@@ -115,10 +115,7 @@ func (s *Session) deadline() time.Time {
 	if w := s.will; w != nil && (due == 0 || w.due < due) {
 		due = w.due
 	}
-	if due == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, due)
+	return due
 }
 
 // giveBackAll returns every share group's unacknowledged QoS 1 messages.
@@ -153,7 +150,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 	}
 	s.ended = true
 	// Whoever has claimed it puts another one in its place.
-	if s.claim == nil && s.ns.sessions[s.clientID] == s {
+	if s.claimed() == nil && s.ns.sessions[s.clientID] == s {
 		delete(s.ns.sessions, s.clientID)
 	}
 	s.ns.mu.Unlock()
@@ -173,7 +170,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 		t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID,
 			Reason: "the session ended (" + reason + ") with messages in its queue"})
 	}
-	s.queue, s.received, s.replays = queue{}, nil, nil
+	s.queue, s.received, s.replays = emptyQueue, nil, nil
 	s.mu.Unlock()
 	t.b.janitor.cancel(s)
 	t.b.stats.Sessions.Add(-1)
@@ -183,7 +180,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 
 // newSession adds a session. Under ns.mu.
 func (ns *Namespace) newSession(clientID string, now time.Time) *Session {
-	s := &Session{ns: ns, id: ns.b.newOwner(), clientID: clientID, created: now.UnixNano()}
+	s := &Session{ns: ns, id: ns.b.newOwner(), clientID: clientID, created: now.UnixNano(), queue: emptyQueue}
 	ns.sessions[clientID] = s
 	ns.b.stats.Sessions.Add(1)
 	return s

@@ -259,7 +259,7 @@ func (g *Group) pump(t *Turn) {
 		}
 		mem := g.next(e.msg, func(mem *member, a *attachment) bool {
 			// A member with a full Receive Maximum is passed over.
-			return mem.sub.options.QoS == mqtt.QoS0 || int(mem.s.load.Load()) < a.window
+			return mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window
 		})
 		if mem == nil || !g.assign(t, mem, e) {
 			return
@@ -300,7 +300,7 @@ func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
 	} else {
 		out.more.group, out.more.share = g, e.seq
 		g.queue.take()
-		s.queue.push(out)
+		s.own().push(out)
 	}
 	s.pump(t, a)
 	return true
@@ -313,13 +313,13 @@ func (g *Group) move(t *Turn, s *Session, e *entry, out entry) {
 	if durable && id != 0 {
 		out.flags |= entryDurable
 		out.id = id
-		p := s.queue.push(out)
+		p := s.own().push(out)
 		g.record(t, sync, Record{Kind: KindTarget, ID: id, Targets: []Target{{
 			Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: p.qos,
 			Retain: p.is(entryRetain), SubscriptionIDs: p.subscriptionIDs(),
 		}}})
 	} else {
-		s.queue.push(out)
+		s.own().push(out)
 	}
 	g.queue.take()
 	g.settle(t, e)

@@ -21,22 +21,22 @@ type janitor struct {
 
 // timer is a session's place in the heap.
 type timer struct {
-	at    time.Time
-	place int // in the heap, from 1; 0 is none
+	at    int64 // UNIX nanoseconds
+	place int32 // in the heap, from 1; 0 is none
 }
 
 type timers []*Session
 
 func (h timers) Len() int           { return len(h) }
-func (h timers) Less(i, j int) bool { return h[i].timer.at.Before(h[j].timer.at) }
+func (h timers) Less(i, j int) bool { return h[i].timer.at < h[j].timer.at }
 func (h timers) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].timer.place, h[j].timer.place = i+1, j+1
+	h[i].timer.place, h[j].timer.place = int32(i+1), int32(j+1)
 }
 func (h *timers) Push(x any) {
 	s := x.(*Session)
 	*h = append(*h, s)
-	s.timer.place = len(*h)
+	s.timer.place = int32(len(*h))
 }
 func (h *timers) Pop() any {
 	old := *h
@@ -65,19 +65,19 @@ func (j *janitor) close() {
 	j.idle.Wait()
 }
 
-// watch calls for the session at the given time; the zero time is never.
-func (j *janitor) watch(s *Session, at time.Time) {
+// watch calls for the session at the given time, UNIX nanoseconds; 0 is never.
+func (j *janitor) watch(s *Session, at int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if at.IsZero() {
+	if at == 0 {
 		if s.timer.place > 0 {
-			heap.Remove(&j.heap, s.timer.place-1)
+			heap.Remove(&j.heap, int(s.timer.place-1))
 		}
 		return
 	}
 	s.timer.at = at
 	if s.timer.place > 0 {
-		heap.Fix(&j.heap, s.timer.place-1)
+		heap.Fix(&j.heap, int(s.timer.place-1))
 	} else {
 		heap.Push(&j.heap, s)
 	}
@@ -89,7 +89,7 @@ func (j *janitor) watch(s *Session, at time.Time) {
 	}
 }
 
-func (j *janitor) cancel(s *Session) { j.watch(s, time.Time{}) }
+func (j *janitor) cancel(s *Session) { j.watch(s, 0) }
 
 // due takes the sessions whose time has come, some at a time, and says when the
 // next one comes.
@@ -97,7 +97,7 @@ func (j *janitor) due(now time.Time, dst []*Session) ([]*Session, time.Duration)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.heap) > 0 && len(dst) < 256 {
-		if wait := j.heap[0].timer.at.Sub(now); wait > 0 {
+		if wait := time.Duration(j.heap[0].timer.at - now.UnixNano()); wait > 0 {
 			return dst, wait
 		}
 		dst = append(dst, heap.Pop(&j.heap).(*Session))
@@ -141,13 +141,13 @@ func (j *janitor) run() {
 // attend does what is due for a detached session.
 func (b *Broker) attend(t *Turn, s *Session) {
 	s.ns.mu.Lock()
-	if s.claim != nil || s.link.Load() != nil {
+	if s.claimed() != nil || s.link.Load() != nil {
 		s.ns.mu.Unlock()
 		return
 	}
 	// The claim keeps a connect from taking a session that is ending.
 	claim := &connecting{b: b, ns: s.ns, s: s, clientID: s.clientID}
-	s.claim = claim
+	s.contested().claim = claim
 	s.ns.mu.Unlock()
 	defer claim.unclaim()
 	now := t.Now.UnixNano()

@@ -24,7 +24,7 @@ func (q *queue) wanted() (seqs []uint64, ids []MessageID) {
 
 // pageIn begins a reading for the session. Under s.mu.
 func (s *Session) pageIn(t *Turn) {
-	q := &s.queue
+	q := s.queue
 	if q.paging {
 		return
 	}

@@ -123,7 +123,7 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 			return true, nil
 		}
 	}
-	if a.receiving >= int(t.b.limits.ReceiveMaximum) {
+	if a.receiving >= int32(t.b.limits.ReceiveMaximum) {
 		return false, &mqtt.Error{Code: mqtt.ReceiveMaximumExceeded, Reason: "more PUBLISH packets than the Receive Maximum are unacknowledged"}
 	}
 	a.receiving++

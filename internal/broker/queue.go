@@ -40,8 +40,6 @@ type queue struct {
 	resident      int64 // of those not sent whose message is in memory
 	odd           int   // entries with an identifier of their own
 	paging        bool  // a reading of messages is under way
-
-	identifiers []SentEntry // while recovering: entries with odd identifiers
 }
 
 type entryFlags uint8
@@ -95,8 +93,11 @@ func (e *entry) subscriptionIDs() []uint32 {
 // settleOrder ends a recovery: released entries came before the others.
 func (q *queue) settleOrder() {
 	slices.SortFunc(q.items, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
-	q.identifiers = nil
 }
+
+// emptyQueue stands for the queue of every session that never had an entry; it
+// is never written to.
+var emptyQueue = &queue{}
 
 // push appends an entry at the next position and returns it; the pointer is
 // good until the next push.
@@ -167,6 +168,9 @@ func (q *queue) take() *entry {
 // rewind makes everything that is not done wait again, in order, as after a
 // connection's end.
 func (q *queue) rewind() {
+	if len(q.items) == 0 {
+		return
+	}
 	for i := q.head; i < q.next; i++ {
 		e := &q.items[i]
 		if e.is(entryDone) {

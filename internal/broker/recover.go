@@ -19,7 +19,10 @@ type recovery struct {
 	sessions map[OwnerID]*Session
 	groups   map[OwnerID]*Group
 	shared   []sharedSub
-	lost     int // accounts that are not in the directory
+	// identifiers are the entries sent with another identifier than
+	// PacketID(seq).
+	identifiers map[OwnerID][]SentEntry
+	lost        int // accounts that are not in the directory
 }
 
 type sharedSub struct {
@@ -28,7 +31,7 @@ type sharedSub struct {
 }
 
 func (b *Broker) recover(log Log) error {
-	r := &recovery{b: b, now: time.Now(), sessions: make(map[OwnerID]*Session), groups: make(map[OwnerID]*Group)}
+	r := &recovery{b: b, now: time.Now(), sessions: make(map[OwnerID]*Session), groups: make(map[OwnerID]*Group), identifiers: make(map[OwnerID][]SentEntry)}
 	ticket, owner, err := log.Load(r)
 	if err != nil {
 		return fmt.Errorf("broker: loading the log: %w", err)
@@ -53,7 +56,7 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 	}
 	s := &Session{
 		ns: ns, id: id, clientID: rec.ClientID, created: rec.Created, recorded: true,
-		expiry: rec.Expiry, epoch: rec.Epoch, token: rec.Token, detached: rec.Detached,
+		expiry: rec.Expiry, epoch: rec.Epoch, token: rec.Token, detached: rec.Detached, queue: &queue{},
 	}
 	s.lasting.Store(rec.Expiry > 0)
 	if s.detached == 0 { // it was attached when the broker ended
@@ -68,7 +71,7 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 	if g, err := r.b.directory.Standing(rec.Token, r.now); err == nil && g.Account == account {
 		s.rights.Store(g.Rights(rec.ClientID))
 	}
-	s.queue.recover(q)
+	r.takeOver(id, s.queue, q)
 	for _, pid := range q.Received {
 		if s.received == nil {
 			s.received = make(map[uint16]struct{})
@@ -81,9 +84,9 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 	return nil
 }
 
-// recover takes over what was known of the positions. Entries whose PUBREC had
-// come have no message any more, so they are not Queued: they stand here.
-func (q *queue) recover(st QueueState) {
+// takeOver gives a queue what was known of its positions. Entries whose PUBREC
+// had come have no message any more, so they are not Queued: they stand here.
+func (r *recovery) takeOver(id OwnerID, q *queue, st QueueState) {
 	q.nextSeq, q.sentSeq = max(st.Next, 1), st.Sent
 	for _, e := range st.Released {
 		if e.PacketID != 0 {
@@ -91,7 +94,9 @@ func (q *queue) recover(st QueueState) {
 		}
 		q.restore(entry{seq: e.Seq, pid: e.PacketID, qos: 2, flags: entryReleased | entryAttempted | entryDurable})
 	}
-	q.identifiers = st.Identifiers
+	if len(st.Identifiers) > 0 {
+		r.identifiers[id] = st.Identifiers
+	}
 }
 
 // Group implements Loader.
@@ -103,7 +108,7 @@ func (r *recovery) Group(top, account auth.AccountID, id OwnerID, rec GroupRecor
 	}
 	g := &Group{ns: ns, id: id, key: groupKey{rec.Share, rec.Inner}, recorded: true, members: make(map[*Session]*member)}
 	g.entry = &Subscription{group: g, filter: rec.Inner}
-	g.queue.recover(QueueState{Next: q.Next})
+	r.takeOver(id, &g.queue, QueueState{Next: q.Next})
 	ns.groups[g.key] = g
 	ns.tree.Add(rec.Inner, g.entry)
 	r.groups[id] = g
@@ -149,7 +154,7 @@ func (r *recovery) Queued(e QueuedEntry) error {
 	if e.Seq <= q.sentSeq {
 		x.flags |= entryAttempted
 	}
-	for _, i := range q.identifiers {
+	for _, i := range r.identifiers[e.Owner] {
 		if i.Seq == e.Seq {
 			x.pid = i.PacketID
 			q.odd++
@@ -164,7 +169,7 @@ func (r *recovery) Queued(e QueuedEntry) error {
 
 func (r *recovery) queueOf(id OwnerID) *queue {
 	if s := r.sessions[id]; s != nil {
-		return &s.queue
+		return s.queue
 	}
 	if g := r.groups[id]; g != nil {
 		return &g.queue

@@ -46,7 +46,7 @@ func (s *Session) replay(t *Turn, a *attachment) {
 	}
 	clear(s.replays[len(rest):])
 	s.replays = rest
-	if len(rest) == 0 || a.posted || a.choked || s.queue.inflight >= a.window {
+	if len(rest) == 0 || a.posted || a.choked || s.queue.inflight >= int(a.window) {
 		return
 	}
 	a.posted = true
@@ -64,7 +64,7 @@ func (s *Session) replay(t *Turn, a *attachment) {
 func (s *Session) page(t *Turn, a *attachment, r *replay) (more bool) {
 	room := retainedPage
 	if r.sub.options.QoS > mqtt.QoS0 {
-		room = min(room, a.window-s.queue.inflight)
+		room = min(room, int(a.window)-s.queue.inflight)
 	}
 	for room > 0 && !a.choked {
 		ns := r.family[0]
@@ -125,7 +125,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 	if durable {
 		e.flags |= entryDurable
 	}
-	p := s.queue.push(e)
+	p := s.own().push(e)
 	if durable {
 		rec := []Record{{Kind: KindPublish, Top: m.Top, Account: m.Account, Message: m, Targets: []Target{{
 			Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: qos, Retain: true, SubscriptionIDs: ids,
@@ -134,7 +134,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 		t.b.commit.append(sync, false, rec...)
 		p.id = rec[0].ID
 	}
-	if s.queue.next == len(s.queue.items)-1 && s.queue.inflight < a.window {
+	if s.queue.next == len(s.queue.items)-1 && s.queue.inflight < int(a.window) {
 		s.handOn(t, a, p)
 	}
 	return true

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
@@ -34,10 +33,9 @@ type Session struct {
 	// lasting says that the session outlives its connection.
 	lasting atomic.Bool
 
-	// claim is the connect or end that is under way, waiting those behind it:
-	// guarded by Namespace.mu.
-	claim   *connecting
-	waiting []*connecting
+	// contest is who is about to have the session; guarded by Namespace.mu, nil
+	// mostly.
+	contest *contest
 
 	// timer is the janitor's; guarded by janitor.mu.
 	timer timer
@@ -53,11 +51,10 @@ type Session struct {
 	created    int64
 	detached   int64 // UNIX nanoseconds, 0 while attached
 	subs       subscriptions
-	queue      queue
+	queue      *queue              // emptyQueue until it is used
 	received   map[uint16]struct{} // QoS 2 identifiers not yet released
 	will       *will
 	replays    []*replay
-	moves      *takeovers
 }
 
 // attachment is the state of one living connection of a session.
@@ -69,20 +66,20 @@ type attachment struct {
 	out         Outlet
 	version     mqtt.Version
 	problemInfo bool
-	window      int // its Receive Maximum, at most InflightMaximum
+	window      int32 // its Receive Maximum, at most InflightMaximum
 	maxPacket   uint32
 	remote      netip.AddrPort
 	transport   string
-	since       time.Time
+	since       int64 // UNIX nanoseconds
 
 	grant   *auth.Grant
 	rights  *auth.Rights
 	tokenID atomic.Int64 // grant.Token, for any goroutine
 
-	acks      acks
-	receiving int  // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good
-	choked    bool // the output was full: Drained comes
-	posted    bool // a replay's next page is posted
+	acks      *acks // nil while nothing has waited
+	receiving int32 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good
+	choked    bool  // the output was full: Drained comes
+	posted    bool  // a replay's next page is posted
 }
 
 // durable tells whether the session's changes go to the log, and whether with
@@ -117,17 +114,25 @@ func (s *Session) snapshotFor(a *attachment) *SessionRecord {
 	return r
 }
 
+// own returns the session's queue, made where there was none. Under s.mu.
+func (s *Session) own() *queue {
+	if s.queue == emptyQueue {
+		s.queue = &queue{}
+	}
+	return s.queue
+}
+
 // pump sends what waits, in order, as far as the client's Receive Maximum and
 // our own bounds allow [MQTT-3.3.4-9] [MQTT-4.9.0-2]. Under s.mu.
 func (s *Session) pump(t *Turn, a *attachment) {
-	q := &s.queue
+	q := s.queue
 	for q.next < len(q.items) {
 		e := &q.items[q.next]
 		if e.is(entryDone) {
 			q.skip()
 			continue
 		}
-		if e.is(entryOpen) || q.inflight >= a.window {
+		if e.is(entryOpen) || q.inflight >= int(a.window) {
 			break
 		}
 		if q.inflight > 0 && q.inflightBytes+int64(e.size) > sendBytes {
@@ -173,7 +178,7 @@ func (s *Session) unfit(t *Turn, a *attachment, e *entry) string {
 // now or, a QoS 2 message of a durable session, once that identifier is
 // durable [EXT-SES-4].
 func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
-	q := &s.queue
+	q := s.queue
 	pid := e.pid
 	q.choosePacketID(e)
 	q.take()
@@ -243,7 +248,7 @@ func (s *Session) settle(t *Turn, e *entry) {
 // into a batch. Under s.mu; m must be kept. It returns false where the queue's
 // bound refuses it [EXT-SES-3].
 func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
-	q := &s.queue
+	q := s.own()
 	e.msg, e.size = m, uint32(min(m.Size(), 1<<31))
 	if q.bytes+int64(e.size) > t.b.limits.QueueBytes && !s.makeRoom(t, int64(e.size)) {
 		return false
@@ -262,7 +267,7 @@ func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
 
 // makeRoom applies the account's overflow rule.
 func (s *Session) makeRoom(t *Turn, size int64) bool {
-	q := &s.queue
+	q := s.queue
 	t.b.stats.DroppedQueue.Add(1)
 	t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Token: s.token,
 		Reason: "the session's queue is full"})

@@ -209,7 +209,7 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 // giveBack takes the QoS 1 messages of a group that the client has not
 // acknowledged out of the queue [EXT-SHR-2]. Under s.mu.
 func (s *Session) giveBack(g *Group) (seqs []uint64) {
-	q := &s.queue
+	q := s.queue
 	for i := q.head; i < len(q.items); i++ {
 		e := &q.items[i]
 		if !e.is(entryDone) && e.more != nil && e.more.group != nil && (g == nil || e.more.group == g) {
