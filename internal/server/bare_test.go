@@ -1,8 +1,6 @@
 package server
 
 import (
-	"io"
-	"log/slog"
 	"net"
 	"os"
 	"sync/atomic"
@@ -26,8 +24,13 @@ type bare struct {
 // newBareLoop returns a loop that nobody runs.
 func newBareLoop(t testing.TB, limits Limits) *loop {
 	t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	s := &Server{cfg: Config{Limits: limits, Log: quiet}.withDefaults(), broker: &broker.Broker{}, started: time.Now()}
+	h := newBroker(t, broker.Config{})
+	s := &Server{
+		cfg:       Config{Limits: limits, Log: quiet, Anonymous: 1}.withDefaults(),
+		broker:    h.broker,
+		directory: h.directory,
+		started:   time.Now(),
+	}
 	s.noise.log = quiet
 	l, err := newLoop(s, 0)
 	must(t, err)

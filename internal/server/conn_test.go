@@ -470,4 +470,3 @@ func TestAnonymous(t *testing.T) {
 		t.Errorf("wrong credentials: %v", got)
 	}
 }
-

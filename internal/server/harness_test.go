@@ -109,6 +109,23 @@ type house struct {
 	keys [2]string
 }
 
+// quiet is a log that nobody reads.
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// newBroker makes a house without a server.
+func newBroker(t testing.TB, bc broker.Config) *house {
+	t.Helper()
+	h := &house{t: t, log: newLedger()}
+	var err error
+	h.directory, err = auth.Open(auth.Config{OperatorToken: operatorKey}, &documents{docs: map[string]map[int64][]byte{}}, nil)
+	must(t, err)
+	bc.Log, bc.Directory, bc.Logger = h.log, h.directory, quiet
+	h.broker, err = broker.New(bc)
+	must(t, err)
+	t.Cleanup(h.stop)
+	return h
+}
+
 // newHouse starts a server on loopback. Listeners that cfg does not name are off.
 func newHouse(t testing.TB, cfg Config) *house {
 	t.Helper()
@@ -117,25 +134,18 @@ func newHouse(t testing.TB, cfg Config) *house {
 
 func newHouseWith(t testing.TB, cfg Config, bc broker.Config) *house {
 	t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	h := &house{t: t, log: newLedger()}
-	var err error
-	h.directory, err = auth.Open(auth.Config{OperatorToken: operatorKey}, &documents{docs: map[string]map[int64][]byte{}}, nil)
-	must(t, err)
-	bc.Log, bc.Directory, bc.Logger = h.log, h.directory, quiet
-	h.broker, err = broker.New(bc)
-	must(t, err)
+	h := newBroker(t, bc)
 	for _, at := range []*string{&cfg.MQTT, &cfg.MQTTS, &cfg.HTTP, &cfg.HTTPS} {
 		if *at == "" {
 			*at = Off
 		}
 	}
 	cfg.Log = quiet
+	var err error
 	h.srv, err = New(cfg, h.broker, h.directory, nil)
 	must(t, err)
 	must(t, h.srv.Listen())
 	must(t, h.srv.Start())
-	t.Cleanup(h.stop)
 	expire := time.Now().Add(time.Hour).Unix()
 	name, yes := "tenant", true
 	_, first, err := h.directory.CreateCustomer(auth.AccountSpec{Name: &name}, auth.TokenSpec{Expire: &expire, Scram: &yes}, time.Now())
@@ -149,13 +159,15 @@ func (h *house) stop() {
 		return
 	}
 	h.stopped = true
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := h.srv.Shutdown(ctx); err != nil {
-		h.t.Errorf("Shutdown: %v", err)
-	}
-	if n := h.srv.Stats().Connections; n != 0 {
-		h.t.Errorf("%d connections are left", n)
+	if h.srv != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := h.srv.Shutdown(ctx); err != nil {
+			h.t.Errorf("Shutdown: %v", err)
+		}
+		if n := h.srv.Stats().Connections; n != 0 {
+			h.t.Errorf("%d connections are left", n)
+		}
 	}
 	must(h.t, h.broker.Close())
 	must(h.t, h.log.Close())
