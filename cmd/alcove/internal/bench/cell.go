@@ -104,15 +104,27 @@ func (c *cell) fill(now int64) {
 	for _, p := range c.pubs {
 		for p.link.idle() {
 			n := min(c.credit(p), c.pace.batch)
-			if n <= 0 || c.qos == 0 && n < c.pace.batch && c.pace.limit == 0 {
+			if c.pace.rate > 0 {
+				n = c.ripe(p, n, now)
+			} else if c.qos == 0 && n < c.pace.batch && c.pace.limit == 0 {
 				break // QoS 0 goes out in whole batches
 			}
-			if c.pace.rate > 0 && c.pace.due(p.place, p.sent) > now {
+			if n <= 0 {
 				break
 			}
 			c.send(p, n, now)
 		}
 	}
+}
+
+// ripe returns how many of p's next n messages are due.
+func (c *cell) ripe(p *publisher, n int, now int64) int {
+	for i := range n {
+		if c.pace.due(p.place, p.sent+uint64(i)) > now {
+			return i
+		}
+	}
+	return n
 }
 
 func (c *cell) send(p *publisher, n int, now int64) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"time"
 
 	"alcove/internal/client"
@@ -160,7 +161,9 @@ func (l *link) end(err error) {
 
 // drive serves a link whose bytes pass through TLS or WebSocket, until it ends.
 func (l *link) drive() {
-	go l.driveWriter()
+	var writer sync.WaitGroup
+	writer.Go(func() { l.driveWriter(l.kick) })
+	defer writer.Wait()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := l.conn.Read(buf)
@@ -178,7 +181,6 @@ func (l *link) drive() {
 			}
 			l.dead = true
 			close(l.kick)
-			l.kick = nil
 			l.cell.mu.Unlock()
 			return
 		}
@@ -186,9 +188,9 @@ func (l *link) drive() {
 	}
 }
 
-func (l *link) driveWriter() {
+func (l *link) driveWriter(kick <-chan struct{}) {
 	var buf []byte
-	for kick := l.kick; ; {
+	for {
 		if _, ok := <-kick; !ok {
 			return
 		}

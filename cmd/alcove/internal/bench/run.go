@@ -81,11 +81,13 @@ type run struct {
 }
 
 // Limits of a drive: how long a closed loop may stand still before what is missing
-// counts as lost, and how long the end waits for the last messages.
+// counts as lost, and how long the end waits for the last messages: in all, and while
+// none comes.
 const (
-	stallTime = 3 * time.Second
-	drainTime = 10 * time.Second
-	maxStalls = 5
+	stallTime  = 3 * time.Second
+	settleTime = 1500 * time.Millisecond
+	drainTime  = 10 * time.Second
+	maxStalls  = 5
 )
 
 // Run measures one scenario.
@@ -183,6 +185,8 @@ type drive struct {
 	loops []*loop
 	links []*link // driven by goroutines
 	wg    sync.WaitGroup
+
+	settling bool // nothing new is sent: standing still is the end
 }
 
 // begin deals the cells to loops and starts them.
@@ -249,6 +253,8 @@ func (d *drive) wait(ctx context.Context, limit time.Duration, done func() bool)
 		in, out := d.r.meter.sent.Load(), d.r.meter.received.Load()
 		if in != lastSent || out != last {
 			last, lastSent, moved = out, in, time.Now()
+		} else if d.settling && time.Since(moved) > settleTime {
+			return nil
 		} else if time.Since(moved) > stallTime {
 			for _, c := range d.cells {
 				c.unstick()
@@ -284,6 +290,7 @@ func (d *drive) settle(ctx context.Context) error {
 		c.stopped, c.pace.limit = true, 0
 		c.mu.Unlock()
 	}
+	d.settling = true
 	return d.wait(ctx, drainTime, d.settled)
 }
 
