@@ -33,6 +33,8 @@ const (
 // zero value where the proxy speaks for itself or does not know.
 func parseProxy(b []byte) (from netip.AddrPort, n, lacks int, err error) {
 	switch {
+	case len(b) == 0:
+		return from, 0, 1, nil
 	case begins(b, proxyV2Prefix):
 		if len(b) < proxyV2Head {
 			return from, 0, proxyV2Head - len(b), nil

@@ -93,16 +93,29 @@ func (w *tlsWire) LocalAddr() net.Addr {
 // RemoteAddr is the client's address, as a trusted proxy may have given it.
 func (w *tlsWire) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(w.remote) }
 
-func (w *tlsWire) deadline(set func(time.Time) error, t time.Time) error {
-	if w.sock == nil {
-		return set(t)
+// SetDeadline is for the time before loop mode, in which nothing waits.
+func (w *tlsWire) SetDeadline(t time.Time) error {
+	if w.sock != nil {
+		return nil
 	}
-	return nil
+	return w.nc.SetDeadline(t)
 }
 
-func (w *tlsWire) SetDeadline(t time.Time) error      { return w.deadline(w.nc.SetDeadline, t) }
-func (w *tlsWire) SetReadDeadline(t time.Time) error  { return w.deadline(w.nc.SetReadDeadline, t) }
-func (w *tlsWire) SetWriteDeadline(t time.Time) error { return w.deadline(w.nc.SetWriteDeadline, t) }
+// SetReadDeadline is like SetDeadline.
+func (w *tlsWire) SetReadDeadline(t time.Time) error {
+	if w.sock != nil {
+		return nil
+	}
+	return w.nc.SetReadDeadline(t)
+}
+
+// SetWriteDeadline is like SetDeadline.
+func (w *tlsWire) SetWriteDeadline(t time.Time) error {
+	if w.sock != nil {
+		return nil
+	}
+	return w.nc.SetWriteDeadline(t)
+}
 
 func (w *tlsWire) waiting() bool {
 	w.mu.Lock()
