@@ -294,7 +294,7 @@ func webSocket(t *testing.T, b *alcovetest.Broker) {
 	}
 	// A frame shorter than the MQTT packet it begins, then silence: the packet is waited for, not guessed.
 	c, _ := upgrade(t, b, mqttProtocol)
-	c.send(hi, frame(0x82, []byte{0x30, 100, 0, 1, 'a', 0, 'x'}, true), frame(0x82, make([]byte, 94), true), frame(0x82, wire.Ping(), true))
+	c.send(hi, frame(0x82, []byte{0x30, 100, 0, 1, 'a', 0, 'x'}, true), frame(0x82, make([]byte, 95), true), frame(0x82, wire.Ping(), true))
 	c.SetReadDeadline(time.Now().Add(patience))
 	readBinary(t, c, wire.PINGRESP)
 	// Many tiny frames and fragments, and a flood of pings.

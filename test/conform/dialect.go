@@ -44,7 +44,16 @@ var dialectCases = []Case{
 		}
 		c := k.Connect()
 		c.SubscribeAll(nil, subs[:1000]...)
+		// What is over it is refused, filter by filter, or the connection ends.
 		c.Send(wire.Subscribe(k.V, 9, nil, subs...))
+		if p := c.Next(); p != nil && p.Type == wire.SUBACK {
+			if last := p.Reasons[1000]; last != 0x97 && last != 0x80 {
+				k.Errorf("the 1,001st filter: %#02x", last)
+			}
+			return
+		} else if p != nil {
+			c.pending = append(c.pending, p)
+		}
 		c.Closed(0x97, 0x95, 0x83, 0x81, 0x82, 0x96)
 	}},
 	{V5: "EXT-LIM-1", V311: "EXT-LIM-1", Title: "a CONNECT above 128 KiB is closed", Needs: needsDialect, Run: func(k *Kit) {

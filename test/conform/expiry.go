@@ -66,7 +66,7 @@ var expiryCases = []Case{
 		sub := k.Connect(kept(id))
 		sub.Grant(k.Topic("a"), 2)
 		pub := k.Connect()
-		pub.Send(wire.Publish{Topic: k.Topic("a"), Payload: "x", QoS: 2, ID: 1, Props: wire.Props{wire.Num(wire.MessageExpiry, 1)}}.Bytes(k.V))
+		pub.Send(wire.Publish{Topic: k.Topic("a"), Payload: "x", QoS: 2, ID: 500, Props: wire.Props{wire.Num(wire.MessageExpiry, 1)}}.Bytes(k.V))
 		pub.Await(wire.PUBREC)
 		// A broker may route at PUBLISH or at PUBREL; begin the second delivery by a message of its own.
 		pub.Say(k.Topic("a"), "y", 2, wire.Num(wire.MessageExpiry, 2))
@@ -79,7 +79,7 @@ var expiryCases = []Case{
 		sub.Send(wire.Ack(k.V, wire.PUBREC, y.ID, 0, nil))
 		sub.Await(wire.PUBREL)
 		waitSeconds(3)
-		pub.Send(wire.Ack(k.V, wire.PUBREL, 1, 0, nil))
+		pub.Send(wire.Ack(k.V, wire.PUBREL, 500, 0, nil))
 		pub.Await(wire.PUBCOMP)
 		sub.Drop()
 		sub = k.Connect(kept(id))

@@ -99,10 +99,11 @@ func (p persistent) after(k *Kit) {
 		}
 		var n int
 		fmt.Sscan(m.Payload, &n)
-		if last, seen := next[m.Topic]; seen && n != last+3 {
-			k.Errorf("%s: %d after %d", m.Topic, n, last)
+		stream := fmt.Sprint(m.Topic, m.QoS) // order holds within one topic and QoS
+		if last, seen := next[stream]; seen && n != last+6 {
+			k.Errorf("%s: %d after %d", stream, n, last)
 		}
-		next[m.Topic] = n
+		next[stream] = n
 	}
 	q.Silent()
 	if half != 1 {
