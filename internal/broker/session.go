@@ -248,6 +248,9 @@ func (s *Session) settle(t *Turn, e *entry) {
 // into a batch. Under s.mu; m must be kept. It returns false where the queue's
 // bound refuses it [EXT-SES-3].
 func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
+	if s.overflowed { // it is about to end
+		return false
+	}
 	q := s.own()
 	e.msg, e.size = m, uint32(min(m.Size(), 1<<31))
 	if q.bytes+int64(e.size) > t.b.limits.QueueBytes && !s.makeRoom(t, int64(e.size)) {
@@ -275,10 +278,8 @@ func (s *Session) makeRoom(t *Turn, size int64) bool {
 	case auth.DropNewest:
 		return false
 	case auth.DeleteSession:
-		if !s.overflowed {
-			s.overflowed = true
-			t.b.overflow(t, s)
-		}
+		s.overflowed = true
+		t.b.overflow(t, s)
 		return false
 	}
 	for q.bytes+size > t.b.limits.QueueBytes {
