@@ -37,6 +37,7 @@ type Broker struct {
 	stats     Stats
 	commit    *commit
 	janitor   *janitor
+	users     users
 	owners    atomic.Uint64 // the highest OwnerID given
 
 	reading chan struct{} // bounds the readings from the log

@@ -271,7 +271,6 @@ func (c *connecting) attach(t *Turn) {
 		return
 	}
 	a.s = s
-	a.tokenID.Store(int64(a.grant.Token))
 	s.link.Store(a)
 	a.out.Send(t, c.connack(t))
 	s.pump(t, a)
@@ -282,6 +281,7 @@ func (c *connecting) attach(t *Turn) {
 	}
 	t.b.stats.Attached.Add(1)
 	t.b.directory.SetLive(a.grant.Token, 1, t.Now)
+	t.b.users.enter(a, a.grant.Token)
 	t.note(Event{Code: EventAccepted, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID})
 	c.done(t, Connected{
 		Link: Link{s: s, a: a}, ClientID: c.clientID,

@@ -74,6 +74,7 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 	}
 	t.b.stats.Attached.Add(-1)
 	t.b.directory.SetLive(a.grant.Token, -1, t.Now)
+	t.b.users.leave(a)
 	t.note(Event{Code: EventClosed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Close: code, Reason: reason})
 	if !lasting {
 		// The session ends with its connection [MQTT-4.1.0-2] [MQTT-3.1.2-23].

@@ -96,13 +96,13 @@ func (ns *Namespace) family(dst []*Namespace) []*Namespace {
 	return dst
 }
 
-// attached returns the living sessions for which keep is true.
-func (ns *Namespace) attached(keep func(*attachment) bool) []*attachment {
+// attached returns the living connections.
+func (ns *Namespace) attached() []*attachment {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	var found []*attachment
 	for _, s := range ns.sessions {
-		if a := s.link.Load(); a != nil && keep(a) {
+		if a := s.link.Load(); a != nil {
 			found = append(found, a)
 		}
 	}

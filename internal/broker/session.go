@@ -72,9 +72,11 @@ type attachment struct {
 	transport   string
 	since       int64 // UNIX nanoseconds
 
-	grant   *auth.Grant
-	rights  *auth.Rights
-	tokenID atomic.Int64 // grant.Token, for any goroutine
+	grant  *auth.Grant
+	rights *auth.Rights
+	// Guarded by users.mu: the place in the list of the token's connections.
+	listed               auth.TokenID
+	preceding, following *attachment
 
 	acks      *acks // nil while nothing has waited
 	receiving int32 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good

@@ -11,14 +11,10 @@ import (
 type watcher struct{ b *Broker }
 
 // TokenChanged implements auth.Observer.
-func (w watcher) TokenChanged(id auth.TokenID) { w.b.visit(usesToken(id)) }
+func (w watcher) TokenChanged(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)) }
 
 // TokenGone implements auth.Observer.
-func (w watcher) TokenGone(id auth.TokenID) { w.b.visit(usesToken(id)) }
-
-func usesToken(id auth.TokenID) func(*attachment) bool {
-	return func(a *attachment) bool { return a.token() == id }
-}
+func (w watcher) TokenGone(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)) }
 
 // AccountChanged implements auth.Observer: settings act at once, and whatever
 // is blocked or gone ends.
@@ -36,33 +32,18 @@ func (w watcher) AccountChanged(id auth.AccountID) {
 	}
 	if b.directory.Blocked(id) {
 		for _, n := range ns.family(nil) {
-			b.visitIn(n, func(*attachment) bool { return true })
+			b.recheckAll(n.attached())
 		}
 	}
 }
 
-// visit lets every living connection that keep chooses check its token again,
-// on its own loop.
-func (b *Broker) visit(keep func(*attachment) bool) {
-	b.mu.RLock()
-	all := make([]*Namespace, 0, len(b.namespaces))
-	for _, ns := range b.namespaces {
-		all = append(all, ns)
-	}
-	b.mu.RUnlock()
-	for _, ns := range all {
-		b.visitIn(ns, keep)
-	}
-}
-
-func (b *Broker) visitIn(ns *Namespace, keep func(*attachment) bool) {
-	for _, a := range ns.attached(keep) {
+// recheckAll lets living connections check their token again, each on its own
+// loop.
+func (b *Broker) recheckAll(all []*attachment) {
+	for _, a := range all {
 		a.out.Post(func(t *Turn) { b.recheck(t, a) })
 	}
 }
-
-// token is the token in force; any goroutine may ask.
-func (a *attachment) token() auth.TokenID { return auth.TokenID(a.tokenID.Load()) }
 
 // recheck asks whether the connection's token still stands, and from what is
 // allowed now. On the owning loop.
@@ -101,6 +82,8 @@ func (l Link) Reauthenticate(t *Turn, g *auth.Grant) error {
 	if g.Token != a.grant.Token {
 		t.b.directory.SetLive(a.grant.Token, -1, t.Now)
 		t.b.directory.SetLive(g.Token, 1, t.Now)
+		t.b.users.leave(a)
+		t.b.users.enter(a, g.Token)
 	}
 	s.adopt(t, a, g)
 	return nil
@@ -115,7 +98,6 @@ func (s *Session) adopt(t *Turn, a *attachment, g *auth.Grant) {
 		return
 	}
 	a.grant, a.rights = g, g.Rights(s.clientID)
-	a.tokenID.Store(int64(g.Token))
 	s.token = g.Token
 	s.reauthorise(t, a.rights)
 	s.dropUnacknowledged(t, a)
