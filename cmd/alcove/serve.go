@@ -79,6 +79,9 @@ func serve(ctx context.Context, c *configuration, out, errOut io.Writer) error {
 	if err := h.open(out); err != nil {
 		return errors.Join(err, h.close())
 	}
+	quiet, loud := context.WithCancel(ctx)
+	defer loud()
+	go tidy(quiet)
 	select {
 	case s := <-signals:
 		h.log.Info("ending", "signal", s.String())
@@ -118,7 +121,8 @@ func (h *house) build() (err error) {
 	}
 	h.broker, err = broker.New(broker.Config{
 		Log: h.store, Directory: h.directory, Logger: h.log, LowSpace: h.store.LowSpace,
-		Limits: c.limits, Features: c.features,
+		Observer: &eventLog{log: h.log},
+		Limits:   c.limits, Features: c.features,
 	})
 	if err != nil {
 		return err

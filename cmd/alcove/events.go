@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"alcove/internal/broker"
+)
+
+// eventLog tells the operator's log of what the broker refuses and drops. A
+// flood of one kind is one line a second, with the count of those left out, so
+// that no client can fill the log.
+type eventLog struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	kinds map[broker.EventCode]*eventKind
+}
+
+type eventKind struct {
+	told    time.Time
+	skipped int
+}
+
+const eventEvery = time.Second
+
+// Event implements broker.Observer.
+func (l *eventLog) Event(e broker.Event) {
+	level := slog.LevelDebug
+	switch e.Code {
+	case broker.EventOverflowed, broker.EventPublishRejected, broker.EventMessageDropped, broker.EventTakeover:
+		level = slog.LevelInfo
+	}
+	if !l.log.Enabled(context.Background(), level) {
+		return
+	}
+	skipped, tell := l.admit(e.Code, time.Now())
+	if !tell {
+		return
+	}
+	l.log.Log(context.Background(), level, eventNames[e.Code], "code", int(e.Code), "account", int64(e.Account),
+		"token", int64(e.Token), "client", e.ClientID, "topic", e.Topic, "reason", e.Reason, "more", skipped)
+}
+
+// admit tells whether an event of this kind is written, and how many were not
+// since the last one.
+func (l *eventLog) admit(code broker.EventCode, now time.Time) (skipped int, tell bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	k := l.kinds[code]
+	if k == nil {
+		if l.kinds == nil {
+			l.kinds = make(map[broker.EventCode]*eventKind)
+		}
+		k = &eventKind{}
+		l.kinds[code] = k
+	}
+	if now.Sub(k.told) < eventEvery {
+		k.skipped++
+		return 0, false
+	}
+	skipped, k.skipped, k.told = k.skipped, 0, now
+	return skipped, true
+}
+
+var eventNames = map[broker.EventCode]string{
+	broker.EventAccepted:        "session accepted",
+	broker.EventClosed:          "session closed",
+	broker.EventOverflowed:      "session's queue overflowed",
+	broker.EventSubscribed:      "subscribed",
+	broker.EventUnsubscribed:    "unsubscribed",
+	broker.EventPublishRejected: "publish rejected",
+	broker.EventMessageDropped:  "message dropped",
+	broker.EventTakeover:        "takeover delayed",
+}

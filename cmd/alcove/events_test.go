@@ -1,0 +1,31 @@
+package main
+
+import (
+	"bytes"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"alcove/internal/broker"
+)
+
+// A flood of one kind is one line a second, with a count; control characters
+// cannot break out of it [EXT-TOK-6].
+func TestEventLogSumsUpFloods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		l := &eventLog{log: slog.New(slog.NewTextHandler(&out, nil))}
+		for range 1000 {
+			l.Event(broker.Event{Code: broker.EventPublishRejected, ClientID: "a\nlevel=ERROR", Topic: "t"})
+		}
+		l.Event(broker.Event{Code: broker.EventAccepted, ClientID: "debug only"})
+		time.Sleep(eventEvery)
+		l.Event(broker.Event{Code: broker.EventPublishRejected})
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], `client="a\nlevel=ERROR"`) || !strings.Contains(lines[1], "more=999") {
+			t.Errorf("got %q", lines)
+		}
+	})
+}

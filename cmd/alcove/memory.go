@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Memory that a burst needed (ten thousand handshakes, a drained queue) is given
+// back to the system once the burst is over: a broker is idle most of the time,
+// and what its idle connections cost is what its owner sees. While it works, the
+// collector's own pace is left alone.
+const (
+	tidyEvery = 5 * time.Second
+	// quietBytes is how little may have been allocated since the last look for
+	// the broker to count as quiet.
+	quietBytes = 4 << 20
+	// worthwhile is how much must be free, and not yet given back.
+	worthwhile = 16 << 20
+)
+
+// tidy collects and gives back memory whenever the process has become quiet
+// after it had grown, until ctx ends.
+func tidy(ctx context.Context) {
+	clock := time.NewTicker(tidyEvery)
+	defer clock.Stop()
+	var last, collected uint64
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-clock.C:
+		}
+		allocated, spare := memory()
+		quiet := allocated-last < quietBytes
+		last = allocated
+		if quiet && (spare >= worthwhile || allocated-collected >= worthwhile) {
+			debug.FreeOSMemory()
+			collected = allocated
+		}
+	}
+}
+
+// memory returns the bytes allocated since the start, and those that are free
+// and still held.
+func memory() (allocated, spare uint64) {
+	samples := []metrics.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
+}
