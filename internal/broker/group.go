@@ -34,13 +34,6 @@ type Group struct {
 
 type groupKey struct{ share, inner string }
 
-// member is one session's part in a group.
-type member struct {
-	s     *Session
-	sub   *Subscription
-	place int // in online, -1 while offline
-}
-
 // group returns the share group, and makes it where it is missing.
 func (ns *Namespace) group(f topic.Filter) *Group {
 	key := groupKey{f.Share, f.Inner}
@@ -221,7 +214,7 @@ func (g *Group) next(m *Message, fits func(*member, *attachment) bool) *member {
 	for i := range n {
 		mem := g.online[(g.cursor+i)%n]
 		a := mem.s.link.Load()
-		if a == nil || mem.sub.partial && !mem.s.mayReceive(m.Topic) || !fits(mem, a) {
+		if a == nil || !mem.may(m) || !fits(mem, a) {
 			continue
 		}
 		if best == nil || mem.s.load.Load() < best.s.load.Load() {
@@ -261,7 +254,10 @@ func (g *Group) pump(t *Turn) {
 			// A member with a full Receive Maximum is passed over.
 			return mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window
 		})
-		if mem == nil || !g.assign(t, mem, e) {
+		switch {
+		case mem == nil && !g.pass(t, e):
+			return
+		case mem != nil && !g.assign(t, mem, e):
 			return
 		}
 	}
@@ -285,19 +281,13 @@ func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
 		g.setOnline(mem, false)
 		return true
 	}
-	out := entry{qos: qos, msg: e.msg, size: e.size}
-	if mem.sub.options.RetainAsPublished && e.msg.Retain {
-		out.flags |= entryRetain
-	}
-	if mem.sub.id != 0 || qos == mqtt.QoS1 {
-		out.more = &entryMore{}
-	}
-	if mem.sub.id != 0 {
-		out.more.ids = []uint32{mem.sub.id}
-	}
+	out := g.handed(mem, e)
 	if qos == mqtt.QoS2 {
 		g.move(t, s, e, out)
 	} else {
+		if out.more == nil {
+			out.more = &entryMore{}
+		}
 		out.more.group, out.more.share = g, e.seq
 		g.queue.take()
 		s.own().push(out)
@@ -306,7 +296,7 @@ func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
 	return true
 }
 
-// move makes a QoS 2 message the member's own.
+// move makes a message the member's own.
 func (g *Group) move(t *Turn, s *Session, e *entry, out entry) {
 	durable, sync := s.durable()
 	id := e.id
