@@ -115,8 +115,13 @@ func (s *Session) send(t *Turn, a *attachment, x *answer) {
 		a.out.Send(t, x.raw)
 	default:
 		switch x.typ {
-		case mqtt.TypePuback, mqtt.TypePubcomp:
+		case mqtt.TypePuback:
 			a.answered()
+		case mqtt.TypePubcomp:
+			// A PUBREL for nothing gives no place back.
+			if !x.code.Failed() {
+				a.answered()
+			}
 		case mqtt.TypePubrec:
 			if x.code.Failed() {
 				a.answered()
