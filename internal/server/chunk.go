@@ -83,7 +83,11 @@ func (q *chunks) reserve(n int) *chunk {
 	}
 	if c.room() < n {
 		least := uint8(1)
-		if c.class >= 1 {
+		switch c.class {
+		case chunkShared:
+			least = 0 // a few bytes before the next shared body
+		case 0:
+		default:
 			least = uint8(len(chunkSizes) - 1)
 		}
 		next := newChunk(n, least)

@@ -121,6 +121,27 @@ func TestSharedBodyExistsOnce(t *testing.T) {
 	}
 }
 
+// TestSharedBodiesCostLittle: what stands before a shared body is a few bytes, and so
+// is the memory that it takes, however many bodies wait.
+func TestSharedBodiesCostLittle(t *testing.T) {
+	b := newBare(t, mqtt.V5, Limits{})
+	for range 50 {
+		d := &broker.Delivery{Message: message("some/topic", body(shareSize, 'x')), QoS: mqtt.QoS1, PacketID: 1}
+		if got := b.c.Deliver(b.l.turn, d); got != broker.Sent {
+			t.Fatalf("got %v", got)
+		}
+	}
+	taken := 0
+	for ch := b.c.out.queue.first; ch != nil; ch = ch.next {
+		if ch.class != chunkShared {
+			taken += len(ch.mem)
+		}
+	}
+	if most := 50 * chunkSizes[0]; taken > most {
+		t.Fatalf("50 shared bodies hold %d bytes of chunks, more than %d", taken, most)
+	}
+}
+
 // TestMaximumPacketSizeBeforeAlias: what the client does not take is not appended,
 // and spends no Topic Alias [MQTT-3.1.2-24] [MQTT-3.1.2-25].
 func TestMaximumPacketSizeBeforeAlias(t *testing.T) {
