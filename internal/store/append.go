@@ -3,7 +3,6 @@ package store
 import (
 	"fmt"
 
-	"alcove/internal/auth"
 	"alcove/internal/broker"
 )
 
@@ -52,23 +51,4 @@ func batchSize(b *broker.Batch) int {
 		}
 	}
 	return n
-}
-
-// Read implements broker.Log. A message whose last reference is gone may still be
-// visited until its segment is freed.
-func (s *Store) Read(top auth.AccountID, ids []broker.MessageID, visit func(broker.MessageID, *broker.Message)) error {
-	var key []byte
-	for _, id := range ids {
-		var m *broker.Message
-		key = appendMessageKey(key[:0], top, spaceMessage, id)
-		err := s.engine.get(key, func(value []byte) (err error) {
-			m, err = decodeMessage(append([]byte(nil), value...), top)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("store: reading message %d of tree %d: %w", id, top, err)
-		}
-		visit(id, m)
-	}
-	return nil
 }

@@ -121,12 +121,12 @@ func (s *Store) commitLoop() {
 			s.fault.raise(err)
 			return
 		}
-		s.durable.Store(g.last)
-		ring(s.announce)
 		for _, e := range g.ended {
 			s.collectors.Add(1)
 			go s.collect(e)
 		}
+		s.durable.Store(g.last)
+		ring(s.announce)
 	}
 }
 

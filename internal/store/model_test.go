@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -312,7 +313,11 @@ func (a *author) target(t *rapid.T, top auth.AccountID) []broker.Target {
 func (a *author) entry(t *rapid.T, id broker.OwnerID) (uint64, broker.MessageID) {
 	o := a.m.owners[id]
 	if o == nil || len(o.entries) == 0 || rapid.IntRange(0, 9).Draw(t, "odd") == 0 {
-		return rapid.Uint64Range(0, a.seqs[id]+1).Draw(t, "seq"), 77
+		seq := rapid.Uint64Range(0, a.seqs[id]+1).Draw(t, "seq")
+		if o != nil && o.entries[seq] != nil {
+			return seq, o.entries[seq].e.ID
+		}
+		return seq, 77
 	}
 	seqs := slices.Sorted(maps.Keys(o.entries))
 	// Mostly from the front, as acknowledgements come.
@@ -498,7 +503,10 @@ func TestModel(t *testing.T) {
 				checkAll(t, disk, a.m, "after a restart")
 				checkAll(t, twin, a.m, "in memory, after a restart")
 			case "cut":
-				crashed := fs.CrashClone(vfs.CrashCloneCfg{})
+				crashed := fs.CrashClone(vfs.CrashCloneCfg{
+					UnsyncedDataPercent: rapid.SampledFrom([]int{0, 50, 90}).Draw(t, "of the unsynced data stay"),
+					RNG:                 rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)),
+				})
 				closeStore(t, disk)
 				closeStore(t, twin)
 				fs, disk = crashed, reopenEager(t, crashed)

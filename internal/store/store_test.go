@@ -43,20 +43,30 @@ func TestReadOrder(t *testing.T) {
 		ids = append(ids, id)
 		w.must(t, false, publish(id, message("t", fmt.Sprint(i)), to(1, uint64(i+1))))
 	}
-	slices.Reverse(ids)
-	ids = append(ids, 99<<20, ids[3])
-	i := 0
-	err := s.Read(1, ids, func(id broker.MessageID, m *broker.Message) {
-		switch {
-		case id != ids[i]:
-			t.Fatalf("visited %d, want %d", id, ids[i])
-		case id == 99<<20 && m != nil, id != 99<<20 && string(m.Payload) != fmt.Sprint(id-2<<20):
-			t.Fatalf("message %d is %+v", id, m)
+	ids = slices.Insert(ids, 9, ids[8]+1<<10, ids[8]+1<<11) // absent
+	ids = slices.Delete(ids, 2, 4)
+	for name, ask := range map[string][]broker.MessageID{
+		"none":      {},
+		"one":       {ids[4]},
+		"sorted":    slices.Concat([]broker.MessageID{1}, ids, []broker.MessageID{99 << 20}),
+		"twice":     {ids[1], ids[1], ids[2]},
+		"backwards": slices.SortedFunc(slices.Values(ids), func(a, b broker.MessageID) int { return int(b - a) }),
+		"absent":    {5, 6, 99 << 20},
+	} {
+		i := 0
+		err := s.Read(1, ask, func(id broker.MessageID, m *broker.Message) {
+			n, there := id-2<<20, id >= 2<<20 && id < 2<<20+20
+			switch {
+			case id != ask[i]:
+				t.Fatalf("%s: visited %d, want %d", name, id, ask[i])
+			case there != (m != nil), there && string(m.Payload) != fmt.Sprint(n):
+				t.Fatalf("%s: message %d is %+v", name, id, m)
+			}
+			i++
+		})
+		if err != nil || i != len(ask) {
+			t.Fatalf("%s: %d of %d visited: %v", name, i, len(ask), err)
 		}
-		i++
-	})
-	if err != nil || i != len(ids) {
-		t.Fatalf("%d of %d visited: %v", i, len(ids), err)
 	}
 	if err := s.Read(2, ids[:1], func(_ broker.MessageID, m *broker.Message) {
 		if m != nil {
