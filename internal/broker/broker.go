@@ -38,6 +38,7 @@ type Broker struct {
 	commit    *commit
 	janitor   *janitor
 	users     users
+	bodies    bodies
 	owners    atomic.Uint64 // the highest OwnerID given
 
 	reading chan struct{} // bounds the readings from the log

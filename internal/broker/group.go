@@ -336,7 +336,7 @@ func (g *Group) close(t *Turn, seq uint64, id MessageID) {
 	}
 	e.id = id
 	e.flags &^= entryOpen
-	g.queue.shed(e)
+	g.queue.shed(&t.b.bodies, e)
 	g.pump(t)
 }
 

@@ -94,6 +94,31 @@ func (q *queue) arrived(seqs []uint64, found map[MessageID]*Message) (missing []
 	return missing
 }
 
+// fetch returns messages that somebody still holds, and reads the others.
+func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Message, error) {
+	found := make(map[MessageID]*Message, len(ids))
+	var missing []MessageID
+	for _, id := range ids {
+		if m := b.bodies.find(id); m != nil {
+			found[id] = m
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	err := b.commit.log.Read(top, missing, func(id MessageID, m *Message) {
+		if m != nil {
+			found[id] = b.bodies.share(id, m)
+		}
+	})
+	if err != nil {
+		b.logger.Error("reading queued messages", "error", err)
+	}
+	return found, err
+}
+
 // read reads messages on a goroutine of its own, once everything appended so
 // far is in the log, and then calls done there.
 func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[MessageID]*Message, error)) {
@@ -104,16 +129,7 @@ func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[Message
 			defer b.readers.Done()
 			b.reading <- struct{}{}
 			defer func() { <-b.reading }()
-			found := make(map[MessageID]*Message, len(ids))
-			err := b.commit.log.Read(top, ids, func(id MessageID, m *Message) {
-				if m != nil {
-					found[id] = m
-				}
-			})
-			if err != nil {
-				b.logger.Error("reading queued messages", "error", err)
-			}
-			done(found, err)
+			done(b.fetch(top, ids))
 		}()
 	})
 }

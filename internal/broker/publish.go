@@ -313,7 +313,7 @@ func (s *Session) close(t *Turn, seq uint64, id MessageID) {
 			s.pump(t, a)
 		}
 		if e = s.queue.find(seq); e != nil && s.queue.index(seq) >= s.queue.next {
-			s.queue.shed(e)
+			s.queue.shed(&t.b.bodies, e)
 		}
 	} else if id != 0 {
 		// The session ended meanwhile: its reference goes.

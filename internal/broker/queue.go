@@ -315,9 +315,10 @@ func (q *queue) fill(e *entry, m *Message) {
 
 // shed forgets the message of an entry that waits far back; it is read from
 // the log again when its turn comes.
-func (q *queue) shed(e *entry) {
+func (q *queue) shed(b *bodies, e *entry) {
 	if q.resident > residentBytes && e.id != 0 && e.msg != nil && !e.is(entryTaken) {
 		q.resident -= int64(e.size)
+		b.share(e.id, e.msg)
 		e.msg = nil
 	}
 }
