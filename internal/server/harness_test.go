@@ -159,18 +159,23 @@ func (h *house) stop() {
 		return
 	}
 	h.stopped = true
-	if h.srv != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := h.srv.Shutdown(ctx); err != nil {
-			h.t.Errorf("Shutdown: %v", err)
-		}
-		if n := h.srv.Stats().Connections; n != 0 {
-			h.t.Errorf("%d connections are left", n)
-		}
-	}
+	h.stopServer()
 	must(h.t, h.broker.Close())
 	must(h.t, h.log.Close())
+}
+
+func (h *house) stopServer() {
+	if h.srv == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := h.srv.Shutdown(ctx); err != nil {
+		h.t.Errorf("Shutdown: %v", err)
+	}
+	if n := h.srv.Stats().Connections; n != 0 {
+		h.t.Errorf("%d connections are left", n)
+	}
 }
 
 func must(t testing.TB, err error) {
