@@ -34,6 +34,8 @@ const (
 	commitDelay = 5 * time.Millisecond
 	// routeCacheSize bounds the cached routes of one Turn.
 	routeCacheSize = 1 << 14
+	// routeCacheTargets bounds the targets that they hold, of some 40 bytes.
+	routeCacheTargets = 1 << 20
 	// takeoverBurst takeovers within takeoverWindow are free; each later one
 	// waits takeoverDelay [EXT-SES-1].
 	takeoverBurst  = 5

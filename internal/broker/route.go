@@ -34,9 +34,10 @@ type target struct {
 // it is seen the second time, so that a flood of topics used once allocates
 // nothing and pushes nothing out.
 type routeCache struct {
-	routes map[routeKey]*route
-	seen   [seenSize]uint32
-	single route // of a topic that has no entry
+	routes  map[routeKey]*route
+	targets int // that the routes have room for
+	seen    [seenSize]uint32
+	single  route // of a topic that has no entry
 }
 
 type routeKey struct {
@@ -51,10 +52,11 @@ const seenSize = 4096
 func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	c := &t.routes
 	if r := c.routes[routeKey{ns, string(topic)}]; r != nil {
-		if r.holds(ns, topic) {
-			return r
+		if !r.holds(ns, topic) {
+			before := cap(r.targets)
+			t.resolve(r, ns, topic)
+			c.weigh(cap(r.targets) - before)
 		}
-		t.resolve(r, ns, topic)
 		return r
 	}
 	h := uint32(2166136261)
@@ -68,12 +70,22 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 		return &c.single
 	}
 	if len(c.routes) >= routeCacheSize || c.routes == nil {
-		c.routes = make(map[routeKey]*route)
+		c.routes, c.targets = make(map[routeKey]*route), 0
 	}
 	r := &route{}
 	c.routes[routeKey{ns, string(topic)}] = r
 	t.resolve(r, ns, topic)
+	c.weigh(cap(r.targets))
 	return r
+}
+
+// weigh counts the targets that the cached routes hold. Where they are too many,
+// all routes go: thousands of topics with thousands of subscribers each would fill
+// the memory.
+func (c *routeCache) weigh(more int) {
+	if c.targets += more; c.targets > routeCacheTargets {
+		c.routes, c.targets = nil, 0
+	}
 }
 
 func (r *route) holds(ns *Namespace, topic []byte) bool {
