@@ -502,3 +502,35 @@ func TestDamagedTable(t *testing.T) {
 		t.Errorf("the log says nothing of the damage:\n%s", log.String())
 	}
 }
+
+// TestPowerCutAfterRotation: when a commit with Sync is on the disk, so is everything
+// before it, also what was written without Sync to an earlier log file [EXT-SES-4].
+func TestPowerCutAfterRotation(t *testing.T) {
+	s, fs, w := fresh(t)
+	logs := func() string {
+		names, err := fs.List("db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(slices.DeleteFunc(names, func(n string) bool { return !isLog(n) }))
+	}
+	for first := logs(); logs() == first; {
+		w.must(t, false, broker.Record{Kind: broker.KindRetain, Top: 1, Account: 1, Message: message(fmt.Sprint(w.ticket), strings.Repeat("x", 32<<10))})
+	}
+	// The new file holds only what came after the change.
+	if got := load(t, reopenClosing(t, fs.CrashClone(vfs.CrashCloneCfg{}))); got.Ticket < w.ticket-1 {
+		t.Fatalf("the first log file ends with batch %d of %d", got.Ticket, w.ticket)
+	}
+	w.must(t, true)
+	if got := load(t, reopenClosing(t, fs.CrashClone(vfs.CrashCloneCfg{}))); got.Ticket != w.ticket || len(got.Retained) != int(w.ticket-1) {
+		t.Fatalf("batch %d of %d, %d retained messages", got.Ticket, w.ticket, len(got.Retained))
+	}
+}
+
+// reopenClosing is reopen for a test that does not close.
+func reopenClosing(t *testing.T, fs vfs.FS) *Store {
+	t.Helper()
+	s := reopen(t, fs)
+	t.Cleanup(func() { closeStore(t, s) })
+	return s
+}
