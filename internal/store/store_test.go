@@ -506,7 +506,7 @@ func TestDamagedTable(t *testing.T) {
 // TestPowerCutAfterRotation: when a commit with Sync is on the disk, so is everything
 // before it, also what was written without Sync to an earlier log file [EXT-SES-4].
 func TestPowerCutAfterRotation(t *testing.T) {
-	s, fs, w := fresh(t)
+	_, fs, w := fresh(t)
 	logs := func() string {
 		names, err := fs.List("db")
 		if err != nil {
