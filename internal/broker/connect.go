@@ -87,6 +87,9 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 	}
 	if n := p.Props.MaximumPacketSize; n != 0 {
 		c.a.maxPacket = min(n, mqtt.MaxPacketSize)
+		if len(c.connack(t, 0)) > int(c.a.maxPacket) { // [MQTT-3.1.2-24]
+			return nil, &mqtt.Error{Code: mqtt.PacketTooLarge, Reason: "the Maximum Packet Size is too small for CONNACK"}
+		}
 	}
 	return c, nil
 }
@@ -272,7 +275,7 @@ func (c *connecting) attach(t *Turn) {
 	}
 	a.s = s
 	s.link.Store(a)
-	a.out.Send(t, c.connack(t))
+	a.out.Send(t, c.connack(t, s.id))
 	s.pump(t, a)
 	groups := s.groups()
 	s.mu.Unlock()
@@ -311,9 +314,10 @@ func (c *connecting) unclaim() {
 	}
 }
 
-// connack encodes the CONNACK. It says what is in force: all that is not the
-// standard's default [MQTT-3.2.2-9] [MQTT-3.2.2-16] [MQTT-3.2.2-22].
-func (c *connecting) connack(t *Turn) []byte {
+// connack encodes the CONNACK of the session id, which changes nothing of its
+// length. It says what is in force: all that is not the standard's default
+// [MQTT-3.2.2-9] [MQTT-3.2.2-16] [MQTT-3.2.2-22].
+func (c *connecting) connack(t *Turn, id OwnerID) []byte {
 	b, a := c.b, c.a
 	p := mqtt.Connack{SessionPresent: c.present} // [MQTT-3.2.2-2] [MQTT-3.2.2-3] [MQTT311-3.2.2-1] [MQTT311-3.2.2-2] [MQTT311-3.2.2-3]
 	if a.version == mqtt.V5 {
@@ -332,7 +336,7 @@ func (c *connecting) connack(t *Turn) []byte {
 			q.AssignedClientID = []byte(c.clientID)
 		}
 		if c.respond { // [MQTT-3.1.2-28]
-			q.ResponseInfo = []byte(c.responseTopic())
+			q.ResponseInfo = []byte(responseTopic(id))
 		}
 		if c.authMethod != "" { // [MQTT-4.12.0-5]
 			q.AuthMethod, q.AuthData = []byte(c.authMethod), c.authData
@@ -344,10 +348,10 @@ func (c *connecting) connack(t *Turn) []byte {
 
 // responseTopic is where a client may have its answers sent: a first level that
 // no other session is told.
-func (c *connecting) responseTopic() string {
+func responseTopic(owner OwnerID) string {
 	const digits = "0123456789abcdef"
 	id := []byte("reply/................")
-	for i, v := len(id)-1, uint64(c.s.id); i >= len("reply/"); i, v = i-1, v>>4 {
+	for i, v := len(id)-1, uint64(owner); i >= len("reply/"); i, v = i-1, v>>4 {
 		id[i] = digits[v&15]
 	}
 	return string(id)
@@ -403,7 +407,7 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.filter})
 			}
 			if old.group != nil {
-				t.leaving = append(t.leaving, leaving{g: old.group, s: s, seqs: s.giveBack(old.group)})
+				t.leaving = append(t.leaving, leaving{g: old.group, s: s, seqs: s.giveBack(t, old.group)})
 			}
 			t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, ClientID: s.clientID, Topic: old.filter,
 				Reason: "the token may not subscribe to this filter"})
