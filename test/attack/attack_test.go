@@ -57,6 +57,16 @@ func dial(t testing.TB, b *alcovetest.Broker) *conn {
 	return wrap(t, c)
 }
 
+// try is dial for goroutines beside the test's own, which may not end the test.
+func try(t testing.TB, b *alcovetest.Broker) *conn {
+	c, err := net.DialTimeout("tcp", b.MQTT, patience)
+	if err != nil {
+		t.Errorf("%v", err)
+		return nil
+	}
+	return wrap(t, c)
+}
+
 func wrap(t testing.TB, c net.Conn) *conn {
 	t.Cleanup(func() { c.Close() })
 	return &conn{Conn: c, t: t, v: v5, r: bufio.NewReader(c)}

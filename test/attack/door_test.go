@@ -338,7 +338,7 @@ func connectionFlood(t *testing.T, b *alcovetest.Broker) int64 {
 func readBinary(t *testing.T, c *conn, typ byte) {
 	t.Helper()
 	if frames[c] == nil {
-		frames[c] = bufio.NewReader(&payloads{c})
+		frames[c] = bufio.NewReader(&payloads{c: c})
 	}
 	c.SetReadDeadline(time.Now().Add(patience))
 	for {
@@ -356,23 +356,29 @@ func readBinary(t *testing.T, c *conn, typ byte) {
 var frames = map[*conn]*bufio.Reader{}
 
 // payloads reads the contents of a server's frames.
-type payloads struct{ c *conn }
+type payloads struct {
+	c    *conn
+	rest int // bytes of the frame not yet read
+}
 
 func (p *payloads) Read(b []byte) (int, error) {
-	var head [2]byte
-	if _, err := io.ReadFull(p.c.r, head[:]); err != nil {
-		return 0, err
+	for p.rest == 0 {
+		var head [4]byte
+		if _, err := io.ReadFull(p.c.r, head[:2]); err != nil {
+			return 0, err
+		}
+		p.rest = int(head[1] & 0x7f)
+		if p.rest == 126 {
+			io.ReadFull(p.c.r, head[2:])
+			p.rest = int(binary.BigEndian.Uint16(head[2:]))
+		}
+		if p.rest == 127 || head[0] != 0x82 {
+			return 0, fmt.Errorf("frame % x", head)
+		}
 	}
-	n := int(head[1] & 0x7f)
-	if n == 126 {
-		var ext [2]byte
-		io.ReadFull(p.c.r, ext[:])
-		n = int(binary.BigEndian.Uint16(ext[:]))
-	}
-	if n > len(b) || head[0] != 0x82 {
-		return 0, fmt.Errorf("frame % x", head)
-	}
-	return io.ReadFull(p.c.r, b[:n])
+	n, err := p.c.r.Read(b[:min(len(b), p.rest)])
+	p.rest -= n
+	return n, err
 }
 
 func contains(list []int, n int) bool {

@@ -189,7 +189,10 @@ func TestRow25_sessionFlood(t *testing.T) {
 		for range 20 {
 			wg.Go(func() {
 				for range sessions / 20 {
-					c := dial(t, b)
+					c := try(t, b)
+					if c == nil {
+						return
+					}
 					c.send(hello(b, kept(fmt.Sprintf("flood%x", rand.Uint64())), func(p *wire.Connect) { p.Props = wire.Props{wire.Num(wire.SessionExpiry, 0xffffffff)} }).Bytes())
 					if ack := c.next(); ack == nil || ack.Reason != 0 && ack.Reason != 0x97 {
 						t.Errorf("%v", ack)
@@ -284,7 +287,10 @@ func TestRow39_kickLoop(t *testing.T) {
 		for range 40 {
 			wg.Go(func() {
 				for time.Now().Before(end) {
-					c := dial(t, b)
+					c := try(t, b)
+					if c == nil {
+						return
+					}
 					c.send(hello(b, kept("the-one")).Bytes())
 					c.send(wire.Subscribe(v5, 1, nil, wire.Sub{Filter: fmt.Sprint("kick/", rand.IntN(5)), Options: 1}))
 					c.send(wire.Publish{Topic: fmt.Sprint("kick/", rand.IntN(5)), QoS: 1, ID: 2}.Bytes(v5))

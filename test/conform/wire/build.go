@@ -170,7 +170,7 @@ func Subscribe(v byte, id uint16, props Props, subs ...Sub) []byte {
 		body = append(body, props.Bytes()...)
 	}
 	for _, s := range subs {
-		body = Cat(body, Str(s.Filter), []byte{s.Options})
+		body = append(append(body, Str(s.Filter)...), s.Options)
 	}
 	return Frame(SUBSCRIBE<<4|2, body)
 }

@@ -107,7 +107,7 @@ func (ps Props) Bytes() []byte {
 		case kindVar:
 			b = append(b, Var(int(p.Num))...)
 		case kindPair:
-			b = Cat(b, Str(p.Text), Str(p.Value))
+			b = append(append(b, Str(p.Text)...), Str(p.Value)...)
 		default:
 			b = append(b, Str(p.Text)...)
 		}
