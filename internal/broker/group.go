@@ -230,6 +230,12 @@ func (g *Group) next(m *Message, fits func(*member, *attachment) bool) *member {
 	return best
 }
 
+// roomy tells whether a member may be handed a message: one with a full Receive
+// Maximum is passed over [EXT-SHR-1].
+func roomy(mem *member, a *attachment) bool {
+	return mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window
+}
+
 // pump hands waiting messages to members with room, in order. Under g.mu.
 func (g *Group) pump(t *Turn) {
 	q := &g.queue
@@ -250,10 +256,15 @@ func (g *Group) pump(t *Turn) {
 			g.settle(t, e)
 			continue
 		}
-		mem := g.next(e.msg, func(mem *member, a *attachment) bool {
-			// A member with a full Receive Maximum is passed over.
-			return mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window
-		})
+		mem := g.next(e.msg, roomy)
+		if mem == nil {
+			// A member that gets room from here on tells the group; one may
+			// have got some just before.
+			for _, m := range g.online {
+				m.s.wanted.Store(true)
+			}
+			mem = g.next(e.msg, roomy)
+		}
 		switch {
 		case mem == nil && !g.pass(t, e):
 			return
@@ -304,13 +315,21 @@ func (g *Group) move(t *Turn, s *Session, e *entry, out entry) {
 		out.flags |= entryDurable
 		out.id = id
 		p := s.own().push(out)
-		g.record(t, sync, Record{Kind: KindTarget, ID: id, Targets: []Target{{
-			Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: p.qos,
-			Retain: p.is(entryRetain), SubscriptionIDs: p.subscriptionIDs(),
-		}}})
-	} else {
-		s.own().push(out)
+		// Both or neither: a QoS 2 message must not be in two queues, or in
+		// none, after a crash.
+		t.kick = true
+		t.b.commit.append(sync, false, Record{
+			Kind: KindTarget, Top: g.ns.top, Account: g.ns.account, Owner: g.id, ID: id,
+			Targets: []Target{{
+				Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: p.qos,
+				Retain: p.is(entryRetain), SubscriptionIDs: p.subscriptionIDs(),
+			}},
+		}, Record{Kind: KindAcked, Top: g.ns.top, Account: g.ns.account, Owner: g.id, Seq: e.seq, ID: id})
+		g.queue.take()
+		g.queue.done(e)
+		return
 	}
+	s.own().push(out)
 	g.queue.take()
 	g.settle(t, e)
 }

@@ -27,7 +27,8 @@ type opened struct {
 	seq uint64
 }
 
-// sharedDone is a group's entry that a member has acknowledged or given up.
+// sharedDone is a group's entry that a member has acknowledged or given up, or,
+// with seq 0, nothing but the news that a member has room.
 type sharedDone struct {
 	g   *Group
 	seq uint64
@@ -387,7 +388,9 @@ func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
 	defer s.mu.Unlock()
 	a := s.link.Load()
 	switch {
-	case s.ended || a == nil && s.expiry == 0:
+	case s.ended || a == nil && s.expiry == 0 && s.detached != 0:
+		// With expiry 0 and detached 0 it is being resumed: what comes between
+		// the connections waits for the new one.
 		return false, false
 	case s.gen.Load() != tg.gen:
 		return true, false

@@ -76,6 +76,15 @@ type entryMore struct {
 
 func (e *entry) is(f entryFlags) bool { return e.flags&f != 0 }
 
+// vacate makes e hold nothing but its Packet Identifier and its place in flight,
+// until it is acknowledged or the connection ends.
+func (e *entry) vacate() { e.msg, e.more, e.id = nil, nil, 0 }
+
+// vacant tells whether only the place is left.
+func (e *entry) vacant() bool {
+	return e.msg == nil && e.id == 0 && e.is(entryTaken) && !e.is(entryDone|entryReleased)
+}
+
 func (e *entry) packetID() uint16 {
 	if e.pid != 0 {
 		return e.pid
@@ -170,6 +179,15 @@ func (q *queue) take() *entry {
 func (q *queue) rewind() {
 	if len(q.items) == 0 {
 		return
+	}
+	var vacant []uint64
+	for i := q.head; i < q.next; i++ {
+		if q.items[i].vacant() {
+			vacant = append(vacant, q.items[i].seq)
+		}
+	}
+	for _, seq := range vacant {
+		q.done(q.find(seq))
 	}
 	for i := q.head; i < q.next; i++ {
 		e := &q.items[i]

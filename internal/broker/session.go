@@ -32,6 +32,9 @@ type Session struct {
 	rights atomic.Pointer[auth.Rights]
 	// lasting says that the session outlives its connection.
 	lasting atomic.Bool
+	// wanted says that a share group had a message for the session and no room
+	// in it: the groups are told when there is some again.
+	wanted atomic.Bool
 
 	// contest is who is about to have the session; guarded by Namespace.mu, nil
 	// mostly.
@@ -156,6 +159,11 @@ func (s *Session) pump(t *Turn, a *attachment) {
 		s.handOn(t, a, e)
 	}
 	s.load.Store(int32(min(q.left(), 1<<30)))
+	if s.wanted.Load() && s.load.Load() < a.window && s.wanted.CompareAndSwap(true, false) {
+		for _, g := range s.groups() {
+			t.shared = append(t.shared, sharedDone{g: g})
+		}
+	}
 	if len(s.replays) > 0 && q.next == len(q.items) && !a.choked {
 		s.replay(t, a)
 	}

@@ -196,7 +196,7 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 	}
 	var unacked []uint64
 	if sub.group != nil {
-		unacked = s.giveBack(sub.group)
+		unacked = s.giveBack(t, sub.group)
 	}
 	s.mu.Unlock()
 	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
@@ -207,19 +207,30 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 }
 
 // giveBack takes the QoS 1 messages of a group that the client has not
-// acknowledged out of the queue [EXT-SHR-2]. Under s.mu.
-func (s *Session) giveBack(g *Group) (seqs []uint64) {
+// acknowledged out of the queue [EXT-SHR-2]. While the connection lives, one that
+// was sent keeps its place in the client's Receive Maximum and its Packet
+// Identifier until its acknowledgement comes [MQTT-3.3.4-9]. Under s.mu.
+func (s *Session) giveBack(t *Turn, g *Group) (seqs []uint64) {
 	q := s.queue
 	for i := q.head; i < len(q.items); i++ {
 		e := &q.items[i]
-		if !e.is(entryDone) && e.more != nil && e.more.group != nil && (g == nil || e.more.group == g) {
+		if !e.is(entryDone) && e.more != nil && e.more.group == g {
 			seqs = append(seqs, e.seq)
 		}
 	}
+	if len(seqs) > 0 && s.recorded && s.expiry > 0 {
+		// The log is told how far the positions are: they had no record.
+		s.record(t, false, Record{Kind: KindAcked, Seq: seqs[len(seqs)-1]})
+	}
+	attached := s.link.Load() != nil
 	for i, seq := range seqs {
 		e := q.find(seq)
 		seqs[i] = e.more.share
-		q.done(e)
+		if attached && e.is(entryTaken) {
+			e.vacate()
+		} else {
+			q.done(e)
+		}
 	}
 	return seqs
 }
