@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// startTime bounds how long a broker may take until it accepts connections.
+	startTime = 30 * time.Second
+	// sampleTime is what a sample may take beyond the time that it measures.
+	sampleTime = 2 * time.Minute
+	// token is the operator's key of the measured Alcove.
+	token = "BenchBenchBenchBenchBenchBenchBenchBenchBenchBenchBenchBenchBenc"
+)
+
+// maker is how one broker is started.
+type maker struct {
+	name    string
+	version string
+	token   string
+	// command gives the command line which serves on addr, with TLS or without.
+	command func(o options, addr string, tls bool) ([]string, error)
+	// data is a directory of one run, empty for none; it is emptied between runs.
+	data string
+}
+
+// prepare builds all brokers and returns those that this machine can run.
+func prepare(ctx context.Context, o options) ([]*maker, error) {
+	if err := writeCertificate(o.dir); err != nil {
+		return nil, err
+	}
+	if err := build(ctx, o.root, filepath.Join(o.dir, "alcove"), "./cmd/alcove"); err != nil {
+		return nil, err
+	}
+	known := map[string]func(context.Context, options) (*maker, error){
+		"alcove": makeAlcove, "mosquitto": makeMosquitto, "mochi": makeGoPeer("mochi", "github.com/mochi-mqtt/server/v2"),
+		"nats": makeGoPeer("nats", "github.com/nats-io/nats-server/v2"),
+	}
+	var makers []*maker
+	for _, name := range o.brokers {
+		f, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("no broker %q", name)
+		}
+		m, err := f(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			makers = append(makers, m)
+		}
+	}
+	return makers, nil
+}
+
+// build compiles one command.
+func build(ctx context.Context, dir, out, pkg string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", out, pkg)
+	cmd.Dir = dir
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, text)
+	}
+	return nil
+}
+
+func makeAlcove(_ context.Context, o options) (*maker, error) {
+	data := filepath.Join(o.dir, "data")
+	return &maker{
+		name: "alcove", version: "this tree", token: token, data: data,
+		command: func(o options, addr string, tls bool) ([]string, error) {
+			mqtt, mqtts := addr, "off"
+			if tls {
+				mqtt, mqtts = "off", addr
+			}
+			return []string{filepath.Join(o.dir, "alcove"), "serve", "--mqtt", mqtt, "--mqtts", mqtts,
+				"--http", "off", "--https", "off", "--data", data}, nil
+		},
+	}, nil
+}
+
+// makeGoPeer builds bench/cmd/<name>, which embeds the given module.
+func makeGoPeer(name, module string) func(context.Context, options) (*maker, error) {
+	return func(ctx context.Context, o options) (*maker, error) {
+		bin := filepath.Join(o.dir, name)
+		if err := build(ctx, ".", bin, "./cmd/"+name); err != nil {
+			return nil, err
+		}
+		version, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Version}}", module).Output()
+		if err != nil {
+			return nil, fmt.Errorf("the version of %s: %w", module, err)
+		}
+		return &maker{
+			name: name, version: strings.TrimSpace(string(version)),
+			command: func(o options, addr string, tls bool) ([]string, error) {
+				args := []string{bin, "--listen", addr}
+				if tls {
+					args = append(args, "--cert", filepath.Join(o.dir, "cert.pem"), "--key", filepath.Join(o.dir, "key.pem"))
+				}
+				return args, nil
+			},
+		}, nil
+	}
+}
+
+var mosquittoVersion = regexp.MustCompile(`mosquitto version (\S+)`)
+
+// makeMosquitto uses the installed mosquitto; without one it is named as skipped.
+func makeMosquitto(ctx context.Context, o options) (*maker, error) {
+	bin, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if bin = "/usr/sbin/mosquitto"; !found(bin) {
+			fmt.Println("skipped: mosquitto is not installed")
+			return nil, nil
+		}
+	}
+	help, _ := exec.CommandContext(ctx, bin, "-h").CombinedOutput() // exits with 3 by habit
+	m := &maker{name: "mosquitto", version: "unknown"}
+	if v := mosquittoVersion.FindSubmatch(help); v != nil {
+		m.version = string(v[1])
+	}
+	m.command = func(o options, addr string, tls bool) ([]string, error) {
+		file := filepath.Join(o.dir, "mosquitto.conf")
+		return []string{bin, "-c", file}, os.WriteFile(file, mosquittoConfig(o, addr, tls), 0o644)
+	}
+	return m, nil
+}
+
+// mosquittoConfig raises what would lose messages or stop a run, and sends at once.
+func mosquittoConfig(o options, addr string, tls bool) []byte {
+	host, port, _ := net.SplitHostPort(addr)
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "listener %s %s\nallow_anonymous true\npersistence false\nlog_type none\n", port, host)
+	b.WriteString("set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\nmax_queued_bytes 0\n")
+	if me, err := user.Current(); err == nil {
+		fmt.Fprintf(&b, "user %s\n", me.Username)
+	}
+	if tls {
+		fmt.Fprintf(&b, "certfile %s\nkeyfile %s\n", filepath.Join(o.dir, "cert.pem"), filepath.Join(o.dir, "key.pem"))
+	}
+	return b.Bytes()
+}
+
+// sample starts the broker, runs one scenario against it and ends it.
+func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.duration+sampleTime)
+	defer cancel()
+	tls := strings.HasSuffix(scenario, "-tls")
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	if m.data != "" {
+		if err := os.RemoveAll(m.data); err != nil {
+			return nil, err
+		}
+	}
+	args, err := m.command(o, addr, tls)
+	if err != nil {
+		return nil, err
+	}
+	var log bytes.Buffer
+	broker := pinned(ctx, o.pin, "0", args)
+	broker.Env = append(os.Environ(), "ALCOVE_OPERATOR_TOKEN="+token)
+	if o.pin {
+		broker.Env = append(broker.Env, "GOMAXPROCS=1")
+	}
+	broker.Stdout, broker.Stderr = &log, &log
+	if err := broker.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- broker.Wait() }()
+	defer func() {
+		_ = syscall.Kill(-broker.Process.Pid, syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			_ = syscall.Kill(-broker.Process.Pid, syscall.SIGKILL)
+			<-ended
+		}
+	}()
+	if err := awaitListener(ctx, addr, ended); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, last(log.String()))
+	}
+	return m.drive(ctx, o, scenario, addr, broker.Process.Pid)
+}
+
+// drive runs `alcove bench`. taskset replaces itself by the broker, so that the
+// broker's process id is the one that was started.
+func (m *maker) drive(ctx context.Context, o options, scenario, addr string, pid int) (*sample, error) {
+	url := "mqtt://" + addr
+	if strings.HasSuffix(scenario, "-tls") {
+		url = "mqtts://" + addr
+	}
+	args := []string{filepath.Join(o.dir, "alcove"), "bench", scenario, "--url", url, "--pid", strconv.Itoa(pid),
+		"--duration", o.duration.String(), "--insecure", "--json", "--quiet"}
+	if m.token != "" {
+		args = append(args, "--token", m.token)
+	}
+	driver := pinned(ctx, o.pin, "1", args)
+	var out, errs bytes.Buffer
+	driver.Stdout, driver.Stderr = &out, &errs
+	if err := driver.Run(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, last(errs.String()))
+	}
+	var s sample
+	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
+		return nil, fmt.Errorf("reading the driver's result: %w", err)
+	}
+	return &s, nil
+}
+
+// pinned prepares a command, on one core if asked, in a process group of its own.
+func pinned(ctx context.Context, pin bool, core string, args []string) *exec.Cmd {
+	if pin {
+		args = append([]string{"taskset", "-c", core}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
+// freeAddress finds a loopback port that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// awaitListener returns when addr accepts connections.
+func awaitListener(ctx context.Context, addr string, ended <-chan error) error {
+	deadline := time.After(startTime)
+	for {
+		if conn, err := net.DialTimeout("tcp", addr, time.Second); err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case err := <-ended:
+			return errors.Join(errors.New("the broker ended at once"), err)
+		case <-deadline:
+			return errors.New("the broker does not listen")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// writeCertificate makes a self-signed certificate for the peers' TLS listeners.
+func writeCertificate(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, &template, &template, &key.PublicKey, key)
+	if err != nil {
+		return err
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: cert}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found tells whether a program is on the path.
+func found(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
+// last gives the last line of a text, for an error.
+func last(text string) string {
+	lines := bufio.NewScanner(io.LimitReader(strings.NewReader(text), 1<<20))
+	line := ""
+	for lines.Scan() {
+		if strings.TrimSpace(lines.Text()) != "" {
+			line = lines.Text()
+		}
+	}
+	return line
+}

@@ -1,0 +1,287 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// sample is what `alcove bench --json` says about one run. What was not measured is 0.
+type sample struct {
+	Scenario      string  `json:"scenario"`
+	InPerS        float64 `json:"in_per_s"`
+	OutPerS       float64 `json:"out_per_s"`
+	CPUPerMsg     float64 `json:"cpu_us_per_msg"`
+	CPUPerPublish float64 `json:"cpu_us_per_publish"`
+	CPUPerConnect float64 `json:"cpu_us_per_connect"`
+	P50           float64 `json:"p50_us"`
+	P99           float64 `json:"p99_us"`
+	P999          float64 `json:"p999_us"`
+	RSS           float64 `json:"rss_bytes"`
+	RSSPerConn    float64 `json:"rss_per_conn_bytes"`
+	RSSPerSub     float64 `json:"rss_per_subscription_bytes"`
+	Sent          uint64  `json:"sent"`
+	Lost          uint64  `json:"lost"`
+	Duplicated    uint64  `json:"duplicated"`
+	OutOfOrder    uint64  `json:"out_of_order"`
+	Errors        uint64  `json:"errors"`
+	FirstError    string  `json:"first_error"`
+}
+
+// line tells a sample in the progress.
+func (s *sample) line(broker string) string {
+	text := fmt.Sprintf("%-10s %-9s in %s/s out %s/s, %s µs/msg, p99 %s µs", s.Scenario, broker,
+		count(s.InPerS), count(s.OutPerS), number(s.CPUPerMsg), number(s.P99))
+	if s.RSSPerConn > 0 {
+		text += fmt.Sprintf(", %s B/conn", number(s.RSSPerConn))
+	}
+	if faults := s.faults(); faults != "" {
+		text += ", " + faults
+	}
+	return text
+}
+
+// faults tells what was wrong in a run, or nothing.
+func (s *sample) faults() string {
+	var parts []string
+	for _, f := range []struct {
+		n    uint64
+		what string
+	}{{s.Lost, "lost"}, {s.Duplicated, "duplicated"}, {s.OutOfOrder, "out of order"}, {s.Errors, "errors"}} {
+		if f.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", f.n, f.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// series are the samples of one broker in one scenario.
+type series struct {
+	samples []*sample
+	err     error // the last failure
+}
+
+// median gives the middle of one figure over the samples; NaN when it was not
+// measured.
+func (s *series) median(figure func(*sample) float64) float64 {
+	var all []float64
+	if s != nil {
+		for _, one := range s.samples {
+			if v := figure(one); v > 0 {
+				all = append(all, v)
+			}
+		}
+	}
+	if len(all) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(all)
+	mid := len(all) / 2
+	if len(all)%2 == 1 {
+		return all[mid]
+	}
+	return (all[mid-1] + all[mid]) / 2
+}
+
+// table is every series by scenario and broker.
+type table map[string]map[string]*series
+
+func (t table) series(scenario, broker string) *series {
+	row := t[scenario]
+	if row == nil {
+		row = map[string]*series{}
+		t[scenario] = row
+	}
+	if row[broker] == nil {
+		row[broker] = &series{}
+	}
+	return row[broker]
+}
+
+func (t table) add(scenario, broker string, s *sample) {
+	one := t.series(scenario, broker)
+	one.samples = append(one.samples, s)
+}
+
+func (t table) fail(scenario, broker string, err error) { t.series(scenario, broker).err = err }
+
+// figures are the tables of the document: each shows one figure of every scenario
+// that has it.
+var figures = []struct {
+	title, about string
+	of           func(*sample) float64
+	show         func(float64) string
+}{
+	{"Broker CPU per message", "µs of the broker's own CPU time, messages in and out counted; less is better.",
+		func(s *sample) float64 { return s.CPUPerMsg }, number},
+	{"Messages in", "per second; more is better.", func(s *sample) float64 { return s.InPerS }, count},
+	{"Messages out", "per second; more is better.", func(s *sample) float64 { return s.OutPerS }, count},
+	{"Broker CPU per publish", "µs, where subscriptions are many and messages few; less is better.",
+		func(s *sample) float64 { return s.CPUPerPublish }, number},
+	{"Broker CPU per connection opened", "µs; less is better.",
+		func(s *sample) float64 { return s.CPUPerConnect }, number},
+	{"Latency, median", "µs; less is better.", func(s *sample) float64 { return s.P50 }, number},
+	{"Latency, p99", "µs; less is better.", func(s *sample) float64 { return s.P99 }, number},
+	{"Latency, p99.9", "µs; less is better.", func(s *sample) float64 { return s.P999 }, number},
+	{"Memory per idle connection", "bytes of resident memory, each connection with one subscription; less is better.",
+		func(s *sample) float64 { return s.RSSPerConn }, count},
+	{"Memory per subscription", "bytes of resident memory; less is better.",
+		func(s *sample) float64 { return s.RSSPerSub }, count},
+}
+
+// markdown writes the whole document.
+func (t table) markdown(o options, makers []*maker) string {
+	var b strings.Builder
+	b.WriteString("# Alcove beside its peers\n\n")
+	fmt.Fprintf(&b, "Made by `%s` on a machine of %d shared cores", command(o), runtime.NumCPU())
+	if o.pin {
+		b.WriteString(", broker pinned to one (Go brokers with GOMAXPROCS=1), driver to another")
+	} else {
+		b.WriteString(", nothing pinned")
+	}
+	fmt.Fprintf(&b, ". Medians of %d interleaved runs of %s each; every run has a fresh broker.\n", o.rounds, o.duration)
+	b.WriteString("Absolute figures move with the machine; the ratios of one run hold better. ")
+	b.WriteString("A ratio is Alcove's figure divided by the peer's.\n\n| broker | version |\n|---|---|\n")
+	for _, m := range makers {
+		fmt.Fprintf(&b, "| %s | %s |\n", m.name, m.version)
+	}
+	for _, f := range figures {
+		rows := t.rows(o, makers, f.of, f.show)
+		if rows == "" {
+			continue
+		}
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s%s", f.title, f.about, heading(makers), rows)
+	}
+	b.WriteString("\n## Correctness\n\nEvery message carries a sequence number. ")
+	b.WriteString("Sum over all runs of what was lost, duplicated, out of order or failed:\n\n")
+	b.WriteString(t.faults(o, makers))
+	return b.String()
+}
+
+// command is what made the document.
+func command(o options) string {
+	var flags []string
+	if o.rounds != 3 {
+		flags = append(flags, fmt.Sprintf("--rounds %d", o.rounds))
+	}
+	if o.duration.Seconds() != 5 {
+		flags = append(flags, "--duration "+o.duration.String())
+	}
+	if strings.Join(o.scenarios, ",") != defaultScenarios {
+		flags = append(flags, "--scenarios "+strings.Join(o.scenarios, ","))
+	}
+	target := "make bench"
+	if !o.pin {
+		target = "make bench-unpinned"
+	}
+	if len(flags) == 0 {
+		return target
+	}
+	return fmt.Sprintf("%s BENCH=%q", target, strings.Join(flags, " "))
+}
+
+func heading(makers []*maker) string {
+	head, rule := "| scenario |", "|---|"
+	for _, m := range makers {
+		head += " " + m.name + " |"
+		rule += "---:|"
+	}
+	for _, m := range makers[1:] {
+		head += " / " + m.name + " |"
+		rule += "---:|"
+	}
+	return head + "\n" + rule + "\n"
+}
+
+// rows writes the rows of one figure, without those scenarios that do not have it.
+func (t table) rows(o options, makers []*maker, of func(*sample) float64, show func(float64) string) string {
+	var b strings.Builder
+	for _, scenario := range o.scenarios {
+		values := make([]float64, len(makers))
+		measured := false
+		for i, m := range makers {
+			values[i] = t.series(scenario, m.name).median(of)
+			measured = measured || !math.IsNaN(values[i])
+		}
+		if !measured {
+			continue
+		}
+		b.WriteString("| " + scenario + " |")
+		for _, v := range values {
+			b.WriteString(" " + show(v) + " |")
+		}
+		for _, v := range values[1:] {
+			b.WriteString(" " + number(values[0]/v) + " |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// faults lists what went wrong, by broker and scenario.
+func (t table) faults(o options, makers []*maker) string {
+	var b strings.Builder
+	for _, m := range makers {
+		clean := true
+		for _, scenario := range o.scenarios {
+			s := t.series(scenario, m.name)
+			var sum sample
+			for _, one := range s.samples {
+				sum.Sent += one.Sent
+				sum.Lost += one.Lost
+				sum.Duplicated += one.Duplicated
+				sum.OutOfOrder += one.OutOfOrder
+				sum.Errors += one.Errors
+				sum.FirstError = cmp.Or(sum.FirstError, one.FirstError)
+			}
+			text := sum.faults()
+			if text != "" && sum.Sent > 0 {
+				text += fmt.Sprintf(" of %d sent", sum.Sent)
+			}
+			if sum.FirstError != "" {
+				text += " (" + sum.FirstError + ")"
+			}
+			if s.err != nil {
+				text = strings.TrimPrefix(text+"; did not complete: "+s.err.Error(), "; ")
+			}
+			if text != "" {
+				clean = false
+				fmt.Fprintf(&b, "- %s, %s: %s\n", m.name, scenario, text)
+			}
+		}
+		if clean {
+			fmt.Fprintf(&b, "- %s: none\n", m.name)
+		}
+	}
+	return b.String()
+}
+
+// number prints three significant digits, or a dash for what was not measured.
+func number(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0) || v == 0:
+		return "–"
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	case v >= 1:
+		return fmt.Sprintf("%.2f", v)
+	}
+	return fmt.Sprintf("%.3f", v)
+}
+
+// count prints a large number with separators.
+func count(v float64) string {
+	if math.IsNaN(v) || v == 0 {
+		return "–"
+	}
+	digits := fmt.Sprintf("%.0f", v)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
