@@ -46,7 +46,7 @@ var scenarios = []Scenario{
 	{Name: "r13", About: "30 publishers, 3 subscribers a topic, QoS 0", connections: 120, shape: r13},
 	{Name: "pair", About: "50 publishers, each with its subscriber, QoS 0", connections: 100, shape: pairs},
 	{Name: "fan500", About: "1 publisher, 500 subscribers, QoS 0", connections: 501, shape: fanOut},
-	{Name: "fanin", About: "100 publishers, 1 subscriber, QoS 0", connections: 101, shape: fanIn},
+	{Name: "fanin", About: "100 publishers, 1 subscriber, QoS 0", connections: 101, shape: fanIn, window: 64},
 	{Name: "qos1-100", About: "50 pairs, QoS 1, 100 messages under way each", connections: 100, shape: pairs, qos: 1, window: 100},
 	{Name: "qos1-20", About: "50 pairs, QoS 1, 20 messages under way each", connections: 100, shape: pairs, qos: 1, window: 20},
 	{Name: "qos2-20", About: "50 pairs, QoS 2, 20 messages under way each", connections: 100, shape: pairs, qos: 2, window: 20},
