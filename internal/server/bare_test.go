@@ -24,8 +24,14 @@ type bare struct {
 // newBareLoop returns a loop that nobody runs.
 func newBareLoop(t testing.TB, limits Limits) *loop {
 	t.Helper()
-	h := newBroker(t, broker.Config{})
+	return newBareLoopWith(t, limits, broker.Limits{})
+}
+
+func newBareLoopWith(t testing.TB, limits Limits, announced broker.Limits) *loop {
+	t.Helper()
+	h := newBroker(t, broker.Config{Limits: announced})
 	s := &Server{
+		limits:    h.broker.Limits(),
 		cfg:       Config{Limits: limits, Log: quiet, Anonymous: 1}.withDefaults(),
 		broker:    h.broker,
 		directory: h.directory,

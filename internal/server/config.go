@@ -66,14 +66,12 @@ type TLS struct {
 type CertificateFiles struct{ Cert, Key string }
 
 // Limits are the bounds that a setting may move; a zero field takes its default.
+// Those that clients are told of are the broker's: see broker.Limits.
 type Limits struct {
-	// MaximumPacketSize of what clients send, in bytes; 16 MiB. It must be what
-	// the broker announces [EXT-LIM-1].
-	MaximumPacketSize int
-	// ConnectPacketSize is the same until a client is authenticated; 128 KiB.
+	// ConnectPacketSize is the largest packet, in bytes, until a client is
+	// authenticated; 128 KiB [EXT-LIM-1]. From then on it is what the broker
+	// announces.
 	ConnectPacketSize int
-	// TopicAliasMaximum that the broker announces; 100.
-	TopicAliasMaximum int
 	// ConnectTimeout is the time for a whole CONNECT, from accept on, and for
 	// an authentication; 10 s.
 	ConnectTimeout time.Duration
@@ -89,15 +87,12 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	orDefault(&l.MaximumPacketSize, 16<<20)
 	orDefault(&l.ConnectPacketSize, 128<<10)
-	orDefault(&l.TopicAliasMaximum, 100)
 	orDefault(&l.ConnectTimeout, 10*time.Second)
 	orDefault(&l.HandshakeTimeout, 10*time.Second)
 	orDefault(&l.WriteTimeout, 30*time.Second)
 	orDefault(&l.Connections, max(fileLimit()-reservedFiles, 64))
 	orDefault(&l.OutputBytes, 1<<20)
-	l.ConnectPacketSize = min(l.ConnectPacketSize, l.MaximumPacketSize)
 	return l
 }
 

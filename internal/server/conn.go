@@ -222,7 +222,11 @@ func (c *Conn) unhold(t *broker.Turn, why holds) {
 	if c.holds &^= why; c.holds != 0 || c.state >= stateClosing {
 		return
 	}
-	c.heard = c.loop.tick // the client may have been talking all the time
+	// The client may have been talking all the time.
+	c.heard = c.loop.tick
+	if c.begun != 0 {
+		c.begun = c.loop.tick
+	}
 	c.arm()
 	c.watch(wantRead)
 	c.resume(t)

@@ -168,7 +168,7 @@ func TestBadInput(t *testing.T) {
 func TestTopicAliasIn(t *testing.T) {
 	h := newHouse(t, Config{MQTT: loopback})
 	p := h.dial()
-	if a := p.connectWith("alias", h.keys[0], nil); int(a.Props.TopicAliasMaximum) != h.srv.cfg.Limits.TopicAliasMaximum {
+	if a := p.connectWith("alias", h.keys[0], nil); a.Props.TopicAliasMaximum != h.srv.limits.TopicAliasMaximum {
 		t.Fatalf("announced %d", a.Props.TopicAliasMaximum)
 	}
 	p.subscribe("#", mqtt.QoS0)

@@ -32,6 +32,7 @@ func (d *door) addPlain(ln net.Listener, transport uint8) error {
 		return dupErr
 	}
 	_ = ln.Close()
+	prepare(p.fd)
 	d.plain = append(d.plain, p)
 	return nil
 }

@@ -102,10 +102,11 @@ func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 
 // packetLimit is the largest packet that the client may send now.
 func (c *Conn) packetLimit() int {
+	s := c.loop.srv
 	if c.state < stateUp {
-		return c.loop.srv.cfg.Limits.ConnectPacketSize
+		return min(s.cfg.Limits.ConnectPacketSize, int(s.limits.MaximumPacketSize))
 	}
-	return c.loop.srv.cfg.Limits.MaximumPacketSize
+	return int(s.limits.MaximumPacketSize)
 }
 
 // packetBegins notes when the packet in tail began.

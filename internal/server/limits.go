@@ -75,4 +75,12 @@ const (
 
 	// httpHeaderMax bounds the header of an HTTP request.
 	httpHeaderMax = 32 << 10
+	// httpGoodbye is how long requests under way may take at the end.
+	httpGoodbye = 2 * time.Second
+
+	// probeIdle and probeEvery: after so many seconds of silence the system
+	// asks a TCP peer whether it is still there, so often, and gives it up when
+	// probeCount questions go unanswered. It finds clients without Keep Alive
+	// that have vanished.
+	probeIdle, probeEvery, probeCount = 120, 30, 4
 )

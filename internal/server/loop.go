@@ -83,7 +83,7 @@ func newLoop(s *Server, index int) (*loop, error) {
 	l := &loop{
 		srv:   s,
 		index: index,
-		marks: marks{low: soft / 4, soft: soft, hard: soft + s.cfg.Limits.MaximumPacketSize},
+		marks: marks{low: soft / 4, soft: soft, hard: soft + int(s.limits.MaximumPacketSize)},
 		turn:  s.broker.NewTurn(),
 		done:  make(chan struct{}),
 		buf:   make([]byte, readSize),

@@ -19,9 +19,9 @@ import (
 // ever sees a byte of the other account, nor a broken packet.
 func TestTwoLoopsTwoAccounts(t *testing.T) {
 	h := newHouse(t, Config{MQTT: loopback, Loops: 2})
-	rounds := 60
+	rounds := 200
 	if testing.Short() {
-		rounds = 15
+		rounds = 30
 	}
 	var all sync.WaitGroup
 	for i := range 8 {

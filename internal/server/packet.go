@@ -122,7 +122,7 @@ var (
 // resolve gives p the topic that its alias stands for, or sets the alias.
 func (c *Conn) resolve(p *mqtt.Publish) error {
 	alias := int(p.Props.TopicAlias)
-	if alias == 0 || alias > c.loop.srv.cfg.Limits.TopicAliasMaximum {
+	if alias == 0 || alias > int(c.loop.srv.limits.TopicAliasMaximum) {
 		return errAliasTooHigh // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.3.2-12]
 	}
 	if c.aliases == nil {

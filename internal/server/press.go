@@ -1,6 +1,9 @@
 package server
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // press is a publisher that is held back because of a receiver.
 type press struct {
@@ -19,10 +22,15 @@ func (l *loop) press(from, by *Conn) {
 
 // holdForDisk holds c back until the broker says that the disk has caught up.
 func (l *loop) holdForDisk(c *Conn) {
-	if c.holds&holdDisk == 0 {
-		c.hold(holdDisk)
-		l.disk = append(l.disk, c)
+	if c.holds&holdDisk != 0 {
+		return
 	}
+	c.hold(holdDisk)
+	if len(l.disk) > 2*l.slots.live {
+		// Who has left meanwhile need not be remembered.
+		l.disk = slices.DeleteFunc(l.disk, func(c *Conn) bool { return c.holds&holdDisk == 0 })
+	}
+	l.disk = append(l.disk, c)
 }
 
 // release lets those go on that need not be held back any longer.

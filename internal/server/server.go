@@ -23,6 +23,7 @@ type Server struct {
 	noise     noise
 	started   time.Time // tick 0
 	certs     *certificates
+	limits    broker.Limits // what the broker announces
 
 	loops []*loop
 	next  atomic.Uint32 // round robin over loops
@@ -53,6 +54,7 @@ func New(cfg Config, b *broker.Broker, d *auth.Directory, rest http.Handler) (*S
 		rest:      rest,
 		log:       cfg.Log,
 		started:   time.Now(),
+		limits:    b.Limits(),
 	}
 	s.noise.log = cfg.Log
 	if cfg.MQTTS != Off || cfg.HTTPS != Off {
@@ -111,7 +113,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if !first {
 		return nil
 	}
-	s.door.shut(ctx)
+	polite, cancel := context.WithTimeout(ctx, httpGoodbye)
+	s.door.shut(polite)
+	cancel()
 	if !running {
 		for _, l := range s.loops {
 			l.poll.close()

@@ -75,10 +75,15 @@ func (s *socket) shut() { _ = unix.Shutdown(int(s.fd), unix.SHUT_WR) }
 
 func (s *socket) close() { _ = unix.Close(int(s.fd)) }
 
-// noDelay turns Nagle's algorithm off: output is coalesced by the turn. It fails,
-// harmlessly, on sockets that have none.
-func (s *socket) noDelay() {
-	_ = unix.SetsockoptInt(int(s.fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+// prepare sets what the connections of a listener inherit: no Nagle's algorithm,
+// since output is coalesced by the turn, and probes of silent peers. Sockets that
+// have none of it do not mind.
+func prepare(fd int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, probeIdle)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, probeEvery)
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, probeCount)
 }
 
 // takeSocket moves the socket of nc out of the Go runtime: the descriptor is

@@ -73,9 +73,6 @@ func (s *socket) shut() {
 
 func (s *socket) close() { _ = s.nc.Close() }
 
-// noDelay is what the Go runtime has done.
-func (s *socket) noDelay() {}
-
 // takeSocket makes the connection nc one that a loop may use.
 func takeSocket(nc net.Conn) (socket, error) {
 	sc, ok := nc.(syscall.Conn)
