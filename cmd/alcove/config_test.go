@@ -113,7 +113,7 @@ func TestEveryKey(t *testing.T) {
 		}
 	}
 	c, err := configure(t, "", []string{"ALCOVE_MAXIMUM_PACKET_SIZE=1MiB", "ALCOVE_HANDSHAKE_TIMEOUT=4", "ALCOVE_FREE_SPACE=0"}, nil)
-	if err != nil || c.limits.MaximumPacketSize != 1<<20 || c.server.Limits.MaximumPacketSize != 1<<20 ||
+	if err != nil || c.limits.MaximumPacketSize != 1<<20 ||
 		c.server.Limits.HandshakeTimeout != 4*time.Second || c.store.FreeSpaceWatermark != -1 {
 		t.Errorf("%+v, %v", c, err)
 	}

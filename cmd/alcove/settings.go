@@ -77,13 +77,13 @@ var keys = append(append(append([]key{
 // limitKeys are what clients are held to and what they are offered [EXT-LIM-1].
 var limitKeys = []key{
 	{name: "maximum_packet_size", fallback: "16MiB", about: "of what clients send", take: size(128, mqtt.MaxPacketSize, func(s *settings, n int64) {
-		s.limits.MaximumPacketSize, s.server.Limits.MaximumPacketSize = uint32(n), int(n)
+		s.limits.MaximumPacketSize = uint32(n)
 	})},
 	{name: "connect_packet_size", fallback: "128KiB", about: "the same until a client is authenticated", take: size(128, mqtt.MaxPacketSize, func(s *settings, n int64) { s.server.Limits.ConnectPacketSize = int(n) })},
 	{name: "receive_maximum", fallback: "1000", about: "unacknowledged QoS 1 and 2 messages from a client", take: whole(1, 65535, func(s *settings, n int64) { s.limits.ReceiveMaximum = uint16(n) })},
 	{name: "inflight_maximum", fallback: "1000", about: "unacknowledged QoS 1 and 2 messages to a client", take: whole(1, 65535, func(s *settings, n int64) { s.limits.InflightMaximum = int(n) })},
 	{name: "topic_alias_maximum", fallback: "100", about: "topic aliases of a client", take: whole(1, 65535, func(s *settings, n int64) {
-		s.limits.TopicAliasMaximum, s.server.Limits.TopicAliasMaximum = uint16(n), int(n)
+		s.limits.TopicAliasMaximum = uint16(n)
 	})},
 	{name: "maximum_levels", fallback: "64", about: "of a topic or a filter", take: whole(1, 65535, func(s *settings, n int64) { s.limits.MaximumLevels = int(n) })},
 	{name: "filters_per_packet", fallback: "1000", about: "in a SUBSCRIBE or UNSUBSCRIBE", take: whole(1, 65535, func(s *settings, n int64) { s.limits.FiltersPerPacket = int(n) })},
