@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,6 +23,11 @@ const (
 	walBytesPerSync = 1 << 20
 	maxOpenFiles    = 1000
 	slowDisk        = 5 * time.Second // longer operations are logged
+
+	// backgroundPause is how long a flush or compaction that failed waits before it
+	// is tried again, backgroundLog how often that is logged.
+	backgroundPause = 50 * time.Millisecond
+	backgroundLog   = 10 * time.Second
 )
 
 // pebbleEngine is the engine on a disk.
@@ -98,8 +104,15 @@ func listener(log *slog.Logger) *pebble.EventListener {
 	if log.Enabled(context.Background(), slog.LevelDebug) {
 		l = pebble.MakeLoggingEventListener(debugLogger{log})
 	}
+	var logged atomic.Int64 // when, UNIX nanoseconds
 	l.BackgroundError = func(err error) {
-		log.Error("the store cannot write in the background and tries again", "error", err)
+		if now := time.Now().UnixNano(); now-logged.Load() > int64(backgroundLog) {
+			logged.Store(now)
+			log.Error("the store cannot write in the background and tries again", "error", err)
+		}
+		// Why: Pebble tries again at once, which on a full disk is a busy loop.
+		// It holds its lock here, which only a change of the log file wants.
+		time.Sleep(backgroundPause)
 	}
 	l.DataCorruption = func(info pebble.DataCorruptionInfo) {
 		log.Error("the store has met damaged data", "what", info.String())

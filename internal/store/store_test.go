@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
@@ -95,6 +98,44 @@ func TestMovedEntry(t *testing.T) {
 	}
 	if want := []broker.MessageID{2<<20 + 1, 2 << 20, 3 << 20}; !slices.Equal(got, want) {
 		t.Fatalf("queue %v, want %v", got, want)
+	}
+}
+
+// TestReferences: a message stays as long as an entry waits for it, however often the
+// others are acknowledged, and goes with the last.
+func TestReferences(t *testing.T) {
+	released := func(owner broker.OwnerID, seq uint64) broker.Record {
+		r := acked(owner, seq, 2<<20)
+		r.Kind = broker.KindReleased
+		return r
+	}
+	end := broker.Record{Kind: broker.KindSessionEnd, Top: 1, Account: 1, Owner: 1}
+	for name, c := range map[string]struct {
+		records []broker.Record
+		gone    bool
+	}{
+		"acknowledged twice":          {records: []broker.Record{acked(1, 1, 2<<20), acked(1, 1, 2<<20)}},
+		"released, then acknowledged": {records: []broker.Record{released(1, 1), released(1, 1), acked(1, 1, 2<<20)}}, // [MQTT-4.3.3-6]
+		"released, then ended":        {records: []broker.Record{released(1, 1), end}},
+		"by a stranger":               {records: []broker.Record{acked(7, 1, 2<<20), acked(1, 9, 2<<20), acked(1, 0, 2<<20)}},
+		"by both":                     {records: []broker.Record{acked(1, 1, 2<<20), acked(2, 1, 2<<20)}, gone: true},
+		"released and acknowledged":   {records: []broker.Record{released(1, 1), acked(2, 1, 2<<20)}, gone: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := freeing{messages: 1, bytes: 1}
+			s := start(&memoryEngine{}, newFault(discard), &at, discard)
+			defer closeStore(t, s)
+			load(t, s)
+			w := &writer{s: s}
+			w.must(t, true, session(1), session(2))
+			w.must(t, true, publish(2<<20, message("t", "x"), to(1, 1), to(2, 1)))
+			for _, r := range c.records {
+				w.must(t, true, r)
+			}
+			if n := diskMessages(t, s); (n == 0) != c.gone {
+				t.Fatalf("%d messages on the disk", n)
+			}
+		})
 	}
 }
 
@@ -402,6 +443,38 @@ func TestLowSpace(t *testing.T) {
 		}
 	}
 }
+
+// TestTableFull: while tables cannot be written the store goes on as long as its
+// memory suffices, and recovers.
+func TestTableFull(t *testing.T) {
+	mem := vfs.NewMem()
+	on := &errorfs.Toggle{Injector: errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpCreate && strings.HasSuffix(op.Path, ".sst") {
+			tries.Add(1)
+			return syscall.ENOSPC
+		}
+		return nil
+	})}
+	tries.Store(0)
+	s := reopen(t, errorfs.Wrap(mem, on))
+	load(t, s)
+	w := &writer{s: s}
+	on.On()
+	for tries.Load() < 3 && w.ticket < 100_000 {
+		w.must(t, true, broker.Record{Kind: broker.KindRetain, Top: 1, Account: 1, Message: message(fmt.Sprint(w.ticket%100), strings.Repeat("x", 16<<10))})
+	}
+	if s.Failed() || tries.Load() < 3 {
+		t.Fatalf("failed: %v after %d tries", s.Failed(), tries.Load())
+	}
+	on.Off()
+	closeStore(t, s)
+	if got := load(t, reopenClosing(t, mem)); got.Ticket != w.ticket {
+		t.Fatalf("batch %d of %d", got.Ticket, w.ticket)
+	}
+}
+
+// tries counts the tables that TestTableFull did not let be made.
+var tries atomic.Int64
 
 // TestOpenErrors: what is wrong with a directory is said with its name.
 func TestOpenErrors(t *testing.T) {
