@@ -2,6 +2,8 @@ package conform
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -174,4 +176,63 @@ func TestNoTopicAliases(t *testing.T) {
 			c.Send(aliased(k.Topic("a"), 1, "x").Bytes(k.V))
 			c.Closed(0x94)
 		}})
+}
+
+func TestAnonymous(t *testing.T) {
+	connect := func(k *Kit) *wire.Packet { _, ack := k.Open(noCredentials()); return ack }
+	t.Run("off", func(t *testing.T) {
+		try(t, alcovetest.Config{}, Case{V5: "EXT-TOK-2", V311: "EXT-TOK-2", Title: "no credentials are refused by default", Run: func(k *Kit) {
+			want := byte(0x86)
+			if k.V < wire.V5 {
+				want = 4
+			}
+			if ack := connect(k); ack == nil || ack.Reason != want {
+				k.Errorf("answered by %v", ack)
+			}
+		}})
+	})
+	t.Run("on", func(t *testing.T) {
+		try(t, alcovetest.Config{YAML: "anonymous_token: 1\n"}, Case{V5: "EXT-TOK-2", V311: "EXT-TOK-2", Title: "no credentials have the rights of the anonymous token", Run: func(k *Kit) {
+			if ack := connect(k); ack == nil || ack.Reason != 0 {
+				k.Errorf("answered by %v", ack)
+			}
+			if _, ack := k.Open(withUser(&nobody, &wrong)); ack == nil || ack.Reason == 0 {
+				k.Errorf("wrong credentials answered by %v", ack)
+			}
+		}})
+	})
+}
+
+func TestPayloadFormatCheck(t *testing.T) {
+	try(t, alcovetest.Config{YAML: "payload_format_check: true\n"},
+		Case{V5: "MQTT-3.4.2-1 MQTT-3.5.2-1 EXT-UP-7", Title: "a payload said to be UTF-8 that is not is refused in the ack", Run: func(k *Kit) {
+			pub, sub := k.Pair(k.Topic("a"), 2)
+			for qos := byte(1); qos <= 2; qos++ {
+				msg := wire.Publish{Topic: k.Topic("a"), Payload: illFormed, QoS: qos, Props: wire.Props{wire.Num(wire.PayloadFormat, 1)}}
+				if r := pub.Publish(msg); r != 0x99 {
+					k.Errorf("QoS %d: reason %#02x", qos, r)
+				}
+			}
+			sub.Silent()
+			pub.Say(k.Topic("a"), "fine", 1, wire.Num(wire.PayloadFormat, 1))
+			sub.Want("fine")
+			pub.Say(k.Topic("a"), illFormed, 1)
+			sub.Want(illFormed)
+		}})
+}
+
+func TestUnixSocket(t *testing.T) {
+	if *flagURL != "" {
+		t.Skip("-url given")
+	}
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "alcove") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "mqtt.sock")
+	target := alcove(alcovetest.Start(t, alcovetest.Config{YAML: "unix: " + socket + "\n"}))
+	target.URL = "unix://" + socket
+	Run(t, target, "connect", "publish", "qos", "will")
 }

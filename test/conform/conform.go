@@ -92,7 +92,7 @@ func groups() []struct {
 		{"alias", aliasCases}, {"properties", propertyCases}, {"subscribe", subscribeCases}, {"unsubscribe", unsubscribeCases},
 		{"qos", qosCases}, {"quota", quotaCases}, {"order", orderCases}, {"topics", topicCases}, {"overlap", overlapCases},
 		{"shared", sharedCases}, {"auth", authCases}, {"disconnect", disconnectCases}, {"limits", limitCases},
-		{"expiry", expiryCases}, {"websocket", websocketCases}, {"old", oldCases}, {"dialect", dialectCases},
+		{"expiry", expiryCases}, {"websocket", websocketCases}, {"old", oldCases}, {"dialect", dialectCases}, {"accounts", accountCases},
 	}
 }
 

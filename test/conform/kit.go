@@ -110,7 +110,9 @@ func (k *Kit) dial(address string) net.Conn {
 		k.Fatalf("%v", err)
 	}
 	var conn net.Conn
-	if u.Scheme == "mqtts" || u.Scheme == "wss" {
+	if u.Scheme == "unix" {
+		conn, err = net.DialTimeout("unix", u.Path, patience)
+	} else if u.Scheme == "mqtts" || u.Scheme == "wss" {
 		conn, err = tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", u.Host, k.TLS)
 	} else {
 		conn, err = net.DialTimeout("tcp", u.Host, patience)

@@ -18,8 +18,9 @@ func TestMosquitto(t *testing.T) {
 	if *flagURL != "" {
 		t.Skip("-url given")
 	}
-	t.Parallel()
+	// Started before the brokers of other tests look for free ports.
 	target := startMosquitto(t)
+	t.Parallel()
 	target.Known = knownOfMosquitto(t)
 	Run(t, target)
 }
@@ -92,12 +93,26 @@ func startMosquitto(t *testing.T) Target {
 	}
 	os.Chmod(dir, 0o755)
 	os.Chmod(users, 0o644) // mosquitto gives up root's rights before it reads the file
-	mqtt, ws := freePort(t), freePort(t)
-	config := filepath.Join(dir, "mosquitto.conf")
-	text := fmt.Sprintf("user root\npersistence false\nallow_anonymous true\npassword_file %s\nmax_topic_alias 10\nlistener %d 127.0.0.1\nlistener %d 127.0.0.1\nprotocol websockets\n", users, mqtt, ws)
-	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
+	var why string
+	for range 3 { // a free port may be taken before mosquitto has it
+		mqtt, ws := freePort(t), freePort(t)
+		text := fmt.Sprintf("user root\npersistence false\nallow_anonymous true\npassword_file %s\nmax_topic_alias 10\nlistener %d 127.0.0.1\nlistener %d 127.0.0.1\nprotocol websockets\n", users, mqtt, ws)
+		config := filepath.Join(dir, "mosquitto.conf")
+		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if why = runMosquitto(t, path, config, mqtt); why == "" {
+			return Target{Name: "mosquitto", URL: fmt.Sprintf("mqtt://127.0.0.1:%d", mqtt), WS: fmt.Sprintf("ws://127.0.0.1:%d/mqtt", ws),
+				User: user, Password: password, Auth: true}
+		}
 	}
+	t.Fatalf("mosquitto does not start: %s", why)
+	return Target{}
+}
+
+// runMosquitto runs mosquitto until the end of the test and returns why it
+// does not listen, or nothing.
+func runMosquitto(t *testing.T, path, config string, port int) string {
 	var log bytes.Buffer
 	cmd := exec.Command(path, "-c", config)
 	cmd.Stdout, cmd.Stderr = &log, &log
@@ -109,23 +124,20 @@ func startMosquitto(t *testing.T) Target {
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		<-ended
-		if t.Failed() && os.Getenv("CONFORM_LOG") != "" {
-			t.Log(log.String())
-		}
 	})
 	for range 100 {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", mqtt))
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err == nil {
 			conn.Close()
-			return Target{Name: "mosquitto", URL: fmt.Sprintf("mqtt://127.0.0.1:%d", mqtt), WS: fmt.Sprintf("ws://127.0.0.1:%d/mqtt", ws),
-				User: user, Password: password, Auth: true}
 		}
 		select {
 		case <-ended:
-			t.Fatalf("mosquitto ended:\n%s", log.String())
-		case <-time.After(50 * time.Millisecond):
+			return log.String()
+		case <-time.After(100 * time.Millisecond):
+		}
+		if err == nil {
+			return ""
 		}
 	}
-	t.Fatal("mosquitto does not listen")
-	return Target{}
+	return "it does not listen"
 }

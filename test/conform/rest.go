@@ -15,12 +15,20 @@ type Token struct {
 // REST calls the target's API with a token's key and returns the status and
 // the items of the answer's result.
 func (k *Kit) REST(key, verb, path, body string) (int, []map[string]any) {
+	return k.RESTIn("", key, verb, path, body)
+}
+
+// RESTIn is REST inside a descendant of the token's account.
+func (k *Kit) RESTIn(account, key, verb, path, body string) (int, []map[string]any) {
 	req, err := http.NewRequest(verb, k.HTTP+path, strings.NewReader(body))
 	if err != nil {
 		k.Fatalf("%v", err)
 	}
 	req.Header.Set("Authorization", "FlespiToken "+key)
 	req.Header.Set("Content-Type", "application/json")
+	if account != "" {
+		req.Header.Set("x-flespi-cid", account)
+	}
 	client := http.Client{Timeout: patience}
 	resp, err := client.Do(req)
 	if err != nil {

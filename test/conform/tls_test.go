@@ -144,11 +144,18 @@ func TestTLSVersions(t *testing.T) {
 func TestTLSServerName(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t, "authority")
-	b, target := secured(t, ca, "")
-	for _, name := range []string{"broker.test", "other.test", ""} {
-		// A name that no certificate fits gets the first one; the client decides.
-		c := &tls.Config{InsecureSkipVerify: true, ServerName: name}
+	_, cert, key := ca.issue(t, "second.test")
+	b, target := secured(t, ca, fmt.Sprintf("  certificates:\n    - cert: %s\n      key: %s\n", cert, key))
+	for _, name := range []string{"broker.test", "second.test"} {
+		c := target.TLS.Clone()
+		c.ServerName = name
 		if err := handshake(b, c); err != nil {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+	// A name that no certificate fits, or none, gets the first one; the client decides.
+	for _, name := range []string{"other.test", ""} {
+		if err := handshake(b, &tls.Config{InsecureSkipVerify: true, ServerName: name}); err != nil {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}

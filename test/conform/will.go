@@ -125,6 +125,17 @@ var willCases = []Case{
 		k.Connect(withID(id)).Bye()
 		sub.Want("will")
 	}},
+	{V5: "MQTT-3.1.2-8", V311: "MQTT311-3.1.2-8", Title: "a connection of which the client has closed its half ends, and the will is published", Run: func(k *Kit) {
+		sub, w := willOn(k, 1)
+		c := k.Connect(withWill(w))
+		half, ok := c.conn.(interface{ CloseWrite() error })
+		if !ok {
+			k.Skipf("the transport has no halves")
+		}
+		half.CloseWrite()
+		c.Closed()
+		sub.Want("will")
+	}},
 	{V5: "MQTT-3.1.2-8", V311: "MQTT311-3.1.2-8", Title: "a takeover publishes the will of the older connection", Run: func(k *Kit) {
 		// With no delay the will is due whenever the old connection ends.
 		sub, w := willOn(k, 1)
