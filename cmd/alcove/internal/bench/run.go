@@ -38,36 +38,59 @@ type Config struct {
 	Progress    io.Writer // one line a second; nil: none
 }
 
-// Result is what a run has measured. Figures that were not measured are 0.
+// Result is what a run has measured. Figures that were not measured are 0. In JSON it
+// is one flat object.
 type Result struct {
-	Scenario      string  `json:"scenario"`
-	URL           string  `json:"url"`
-	Version       string  `json:"version"`
-	QoS           int     `json:"qos"`
-	PayloadBytes  int     `json:"payload_bytes"`
-	Connections   int     `json:"connections"`
-	Count         int     `json:"count,omitempty"`
-	Seconds       float64 `json:"seconds"`
+	Scenario     string  `json:"scenario"`
+	URL          string  `json:"url"`
+	Version      string  `json:"version"`
+	QoS          int     `json:"qos"`
+	PayloadBytes int     `json:"payload_bytes"`
+	Connections  int     `json:"connections"`
+	Count        int     `json:"count,omitempty"`
+	Seconds      float64 `json:"seconds"`
+	Rates
+	Latency
+	Memory
+	Counts
+}
+
+// Rates are messages a second and what one cost the broker, in microseconds of CPU
+// time; a message in and a message out count one each.
+type Rates struct {
 	InPerS        float64 `json:"in_per_s"`
 	OutPerS       float64 `json:"out_per_s"`
 	CPUPerMsg     float64 `json:"cpu_us_per_msg"`
 	CPUPerPublish float64 `json:"cpu_us_per_publish,omitempty"`
 	CPUPerConnect float64 `json:"cpu_us_per_connect,omitempty"`
+}
+
+// Latency is from the moment a message was due to its arrival, in microseconds, and by
+// how much the driver itself was late.
+type Latency struct {
 	P50           float64 `json:"p50_us"`
 	P99           float64 `json:"p99_us"`
 	P999          float64 `json:"p999_us"`
 	Max           float64 `json:"max_us"`
 	DriverLateP99 float64 `json:"driver_late_p99_us,omitempty"`
-	RSS           int64   `json:"rss_bytes"`
-	RSSPerConn    float64 `json:"rss_per_conn_bytes"`
-	RSSPerSub     float64 `json:"rss_per_subscription_bytes,omitempty"`
-	Sent          uint64  `json:"sent"`
-	Received      uint64  `json:"received"`
-	Lost          uint64  `json:"lost"`
-	Duplicated    uint64  `json:"duplicated"`
-	OutOfOrder    uint64  `json:"out_of_order"`
-	Errors        uint64  `json:"errors"`
-	FirstError    string  `json:"first_error,omitempty"`
+}
+
+// Memory is the broker's resident memory in bytes.
+type Memory struct {
+	RSS        int64   `json:"rss_bytes"`
+	RSSPerConn float64 `json:"rss_per_conn_bytes"`
+	RSSPerSub  float64 `json:"rss_per_subscription_bytes,omitempty"`
+}
+
+// Counts are of all messages of a run, the warm-up included.
+type Counts struct {
+	Sent       uint64 `json:"sent"`
+	Received   uint64 `json:"received"`
+	Lost       uint64 `json:"lost"`
+	Duplicated uint64 `json:"duplicated"`
+	OutOfOrder uint64 `json:"out_of_order"`
+	Errors     uint64 `json:"errors"`
+	FirstError string `json:"first_error,omitempty"`
 }
 
 // run is one measurement under way.
