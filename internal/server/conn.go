@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"io"
+	"math"
 	"net/netip"
 	"sync/atomic"
 
@@ -326,7 +327,7 @@ func (c *Conn) writable() {
 	o.mu.Lock()
 	o.state &^= outBlocked
 	o.mu.Unlock()
-	c.Flush()
+	c.flush(math.MaxInt)
 	o.mu.Lock()
 	blocked := o.state&outBlocked != 0
 	o.mu.Unlock()

@@ -46,11 +46,23 @@ func (v *vector) reset() {
 
 // Flush writes what the socket takes. See broker.Outlet. Whoever finds the write
 // turn taken leaves: the writer looks again before it gives it back.
-func (c *Conn) Flush() {
+//
+// A large output is left to its owner, who writes a share of it whenever the system
+// says that there is room, and serves others between: a large message to thousands
+// of receivers would else stop this loop, and all its connections, for seconds.
+func (c *Conn) Flush() { c.flush(flushSize) }
+
+// flush is Flush for an output of at most so many bytes.
+func (c *Conn) flush(most int) {
 	o := &c.out
 	o.mu.Lock()
 	o.state &^= outTouched
-	if o.state&(outWriting|outBlocked|outClosed|outShut) == 0 && c.waiting() {
+	switch {
+	case o.state&(outWriting|outBlocked|outClosed|outShut) != 0 || !c.waiting():
+	case o.size > most:
+		o.state |= outBlocked
+		o.later |= opArm
+	default:
 		o.state |= outWriting
 		c.write()
 		o.state &^= outWriting
@@ -82,11 +94,13 @@ func (c *Conn) waiting() bool {
 func (c *Conn) write() {
 	o := &c.out
 	v := vectors.Get().(*vector)
+	all := 0
 	for range writeRounds {
-		if o.state&outClosed != 0 || !c.waiting() {
+		if o.state&outClosed != 0 || !c.waiting() || all >= writeSize {
 			break
 		}
 		taken, blocked, err := c.writeOnce(v)
+		all += taken
 		if taken > 0 {
 			c.settle(taken)
 		}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"bytes"
+	"crypto/tls"
+	"io"
 	"log/slog"
 	"runtime"
 	"strings"
@@ -246,4 +248,32 @@ func memory() int {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc + m.StackInuse)
+}
+
+// TestIdleMemoryTLS is the same over TLS: both ends are in this process, and the
+// client's costs at least as much as ours.
+func TestIdleMemoryTLS(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("measured without the race detector only")
+	}
+	h := newHouse(t, Config{MQTTS: loopback})
+	const n = 300
+	before := memory()
+	var peers []*tls.Conn
+	for range n {
+		c, err := tls.Dial("tcp", h.srv.Addrs().MQTTS.String(), anyServer)
+		must(t, err)
+		defer c.Close()
+		peers = append(peers, c)
+		_, err = c.Write(connectPacket(mqtt.V311, "", h.keys[0], nil))
+		must(t, err)
+		_, err = io.ReadFull(c, make([]byte, 4))
+		must(t, err)
+	}
+	both := (memory() - before) / n
+	t.Logf("%d bytes a connection, both ends", both)
+	if both > 2*12<<10 {
+		t.Errorf("an idle connection and its client cost %d bytes", both)
+	}
+	runtime.KeepAlive(peers)
 }

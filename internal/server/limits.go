@@ -7,7 +7,7 @@ const (
 	// readSize is the one read buffer of a loop.
 	readSize = 64 << 10
 	// readBudget is how many bytes of one connection a turn reads.
-	readBudget = 256 << 10
+	readBudget = 64 << 10
 	// turnBudget is how long a turn takes before its output is flushed.
 	turnBudget = time.Millisecond
 	// pollEvents is how many events are taken from the system at a time.
@@ -26,11 +26,14 @@ const (
 	packetGrace = 10 * time.Second
 	packetRate  = 1 << 10
 
-	// writeSize and writeChunks bound one write to a socket, writeRounds how
-	// many a flush makes before the owner goes on.
-	writeSize   = 512 << 10
+	// writeSize and writeChunks bound one write to a socket; writeSize and
+	// writeRounds bound what a flush writes before the owner goes on.
+	writeSize   = 256 << 10
 	writeChunks = 64
 	writeRounds = 8
+	// flushSize is the largest output that is written at the end of a turn; the
+	// owner writes what is larger, between other things.
+	flushSize = 64 << 10
 	// shareSize is the least size of a body that outputs refer to, not copy.
 	shareSize = 8 << 10
 	// controlBytes bounds the control packets that wait in one output.
