@@ -60,6 +60,8 @@ func serve(listen, cert, key string) error {
 			Port: port,
 			// Why: the window of QoS 1 and 2 must not be what stops the run.
 			MaxAckPending: 1<<16 - 1,
+			// Nor a slow answer of its own store on one busy core.
+			JSAPITimeout: time.Minute,
 		},
 	}
 	if cert != "" {
