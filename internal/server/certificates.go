@@ -25,6 +25,7 @@ import (
 type certificates struct {
 	config *tls.Config
 	files  []CertificateFiles
+	log    *slog.Logger
 
 	mu      sync.Mutex
 	all     []tls.Certificate
@@ -45,8 +46,8 @@ const (
 )
 
 // newCertificates loads what cfg names, or makes a certificate.
-func newCertificates(cfg TLS) (*certificates, error) {
-	c := &certificates{files: cfg.Certificates}
+func newCertificates(cfg TLS, log *slog.Logger) (*certificates, error) {
+	c := &certificates{files: cfg.Certificates, log: log}
 	if len(c.files) == 0 {
 		if err := c.selfSigned(cfg.Dir); err != nil {
 			return nil, fmt.Errorf("self-signed certificate: %w", err)
@@ -85,7 +86,7 @@ func (c *certificates) choose(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 	if now := time.Now(); len(c.files) > 0 && now.Sub(c.checked) >= certificateCheck {
 		c.checked = now
 		if err := c.reload(); err != nil {
-			slog.Warn("certificate files are not usable, the old ones stay", "error", err)
+			c.log.Warn("certificate files are not usable, the old ones stay", "error", err)
 		}
 	}
 	all := c.all

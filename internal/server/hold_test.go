@@ -236,7 +236,7 @@ func TestIdleMemory(t *testing.T) {
 	}
 	each := (memory() - before) / n
 	t.Logf("%d bytes a connection", each)
-	if each > 1536 {
+	if each > idleBytes {
 		t.Errorf("an idle connection costs %d bytes", each)
 	}
 }

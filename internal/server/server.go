@@ -58,7 +58,7 @@ func New(cfg Config, b *broker.Broker, d *auth.Directory, rest http.Handler) (*S
 	}
 	s.noise.log = cfg.Log
 	if cfg.MQTTS != Off || cfg.HTTPS != Off {
-		certs, err := newCertificates(cfg.TLS)
+		certs, err := newCertificates(cfg.TLS, cfg.Log)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,9 @@ import "net"
 // flushAllocs is what a flush allocates on the fallback.
 const flushAllocs = 3
 
+// idleBytes: here each connection has a goroutine.
+const idleBytes = 8 << 10
+
 // deadSocket is a socket that is closed: every call fails.
 func deadSocket() socket {
 	a, b := net.Pipe()

@@ -221,7 +221,7 @@ func TestCertificatesByName(t *testing.T) {
 	if got := serial(t, at, "x.two.example"); got != "4" {
 		t.Errorf("certificate %s after the file was damaged", got)
 	}
-	if _, err := newCertificates(TLS{Certificates: []CertificateFiles{two}}); err == nil {
+	if _, err := newCertificates(TLS{Certificates: []CertificateFiles{two}}, quiet); err == nil {
 		t.Error("a damaged file was accepted at the start")
 	}
 }
@@ -254,7 +254,7 @@ func TestClientCertificates(t *testing.T) {
 	if err := try(&bad); err == nil {
 		t.Error("a certificate of another authority was accepted")
 	}
-	if _, err := newCertificates(TLS{ClientCA: filepath.Join(dir, "good.key")}); err == nil {
+	if _, err := newCertificates(TLS{ClientCA: filepath.Join(dir, "good.key")}, quiet); err == nil {
 		t.Error("authorities without a certificate were accepted")
 	}
 }
@@ -272,9 +272,9 @@ func client(a *authority, dir, name string) CertificateFiles {
 // TestSelfSigned: the certificate is made once, for this machine.
 func TestSelfSigned(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	first, err := newCertificates(TLS{Dir: dir})
+	first, err := newCertificates(TLS{Dir: dir}, quiet)
 	must(t, err)
-	again, err := newCertificates(TLS{Dir: dir})
+	again, err := newCertificates(TLS{Dir: dir}, quiet)
 	must(t, err)
 	if !bytes.Equal(first.all[0].Certificate[0], again.all[0].Certificate[0]) {
 		t.Error("the second start made another certificate")
@@ -290,7 +290,7 @@ func TestSelfSigned(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	memory, err := newCertificates(TLS{})
+	memory, err := newCertificates(TLS{}, quiet)
 	must(t, err)
 	if len(memory.all) != 1 || memory.config.MinVersion != tls.VersionTLS12 {
 		t.Error("no certificate in memory, or old TLS")
