@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -68,14 +67,15 @@ func (s *Store) LoadDocuments(kind string, visit func(id int64, doc []byte) erro
 	}
 	low := appendDocumentKey(nil, kind)
 	high := append(append([]byte(nil), low[:len(low)-1]...), 1)
-	return s.engine.scan(low, high, func(key []byte, value func() ([]byte, error)) ([]byte, error) {
+	one := func(key []byte, value func() ([]byte, error)) ([]byte, error) {
 		if len(key) != len(low)+8 {
 			return nil, fmt.Errorf("store: key %x is no document's", key)
 		}
 		doc, err := value()
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("store: reading a %s document", kind), err)
+			return nil, fmt.Errorf("store: reading a %s document: %w", kind, err)
 		}
 		return nil, visit(int64(binary.BigEndian.Uint64(key[len(low):])^1<<63), doc)
-	})
+	}
+	return s.read(func() error { return s.engine.scan(low, high, one) })
 }

@@ -19,8 +19,8 @@ func (s *Store) Load(v broker.Loader) (ticket uint64, owner broker.OwnerID, err 
 	}
 	l := loader{engine: s.engine, state: s.state, v: v}
 	for _, pass := range []func() error{l.head, l.owners, l.entries, l.retained} {
-		if err := pass(); err != nil {
-			return 0, 0, fmt.Errorf("store: loading: %w", err)
+		if err := s.read(pass); err != nil {
+			return 0, 0, fmt.Errorf("store: loading from %s: %w", s.where, err)
 		}
 	}
 	ticket, owner = s.state.ticket, s.state.highest

@@ -53,6 +53,7 @@ func openPebble(dir string, base vfs.FS, cacheSize int64, f *fault) (*pebbleEngi
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                maxOpenFiles,
 		WALBytesPerSync:             walBytesPerSync,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		// Message bodies are read by id, and only where they are; a filter would
 		// be asked for keys that exist. So there is none.
 	}

@@ -14,9 +14,16 @@ import (
 // sends next, are read in one pass over the disk's blocks. A message whose last
 // reference is gone may still be visited until its segment is freed.
 func (s *Store) Read(top auth.AccountID, ids []broker.MessageID, visit func(broker.MessageID, *broker.Message)) error {
-	if len(ids) > 1 && slices.IsSorted(ids) {
-		return s.readSorted(top, ids, visit)
-	}
+	return s.read(func() error {
+		if len(ids) > 1 && slices.IsSorted(ids) {
+			return s.readSorted(top, ids, visit)
+		}
+		return s.readEach(top, ids, visit)
+	})
+}
+
+// readEach is Read for ids in any order.
+func (s *Store) readEach(top auth.AccountID, ids []broker.MessageID, visit func(broker.MessageID, *broker.Message)) error {
 	var key []byte
 	for _, id := range ids {
 		var m *broker.Message

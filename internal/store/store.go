@@ -42,6 +42,7 @@ const (
 // Store is the durable log and the directory's documents. It is safe for use by
 // many goroutines.
 type Store struct {
+	where  string // the directory, for errors
 	engine engine
 	fault  *fault
 	log    *slog.Logger
@@ -64,6 +65,11 @@ type Store struct {
 	stop       chan struct{} // closed by Close
 	closing    sync.Once
 	closed     error // valid after closing
+
+	// reads is held shared by whoever reads the engine, and by Close, which sets
+	// shut, when it closes that.
+	reads sync.RWMutex
+	shut  bool
 }
 
 var (
@@ -105,6 +111,7 @@ func Open(c Config) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("store: opening the database in %s: %w", c.Dir, err), e.close())
 	}
 	s := start(e, f, c.freeing, log)
+	s.where = c.Dir
 	s.space.begin(s, c)
 	return s, nil
 }
@@ -119,6 +126,7 @@ func NewMemory() *Store {
 // start begins the goroutines.
 func start(e engine, f *fault, free *freeing, log *slog.Logger) *Store {
 	s := &Store{
+		where:     "memory",
 		engine:    e,
 		fault:     f,
 		log:       log,
@@ -163,6 +171,16 @@ func checkLayout(e engine) error {
 	return e.commit(w, true)
 }
 
+// read runs f, which reads the engine, unless the store is closed.
+func (s *Store) read(f func() error) error {
+	s.reads.RLock()
+	defer s.reads.RUnlock()
+	if s.shut {
+		return ErrClosed
+	}
+	return f()
+}
+
 // Failed tells whether the store has failed: nothing more will be durable until the
 // process starts again.
 func (s *Store) Failed() bool { return s.fault.failed() }
@@ -184,6 +202,9 @@ func (s *Store) Close() error {
 			return
 		}
 		s.collectors.Wait()
+		s.reads.Lock()
+		defer s.reads.Unlock()
+		s.shut = true
 		s.closed = s.engine.close()
 	})
 	return s.closed

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -183,6 +184,9 @@ func TestSweep(t *testing.T) {
 			records = append(records, acked(1, uint64(b*each+i+1), id))
 		}
 		w.must(t, false, records...)
+		if b%20 != 19 {
+			continue
+		}
 		if n := diskMessages(t, s); n > 2*kept+2*defaultFreeing.messages {
 			t.Fatalf("%d messages on the disk while %d live", n, kept)
 		}
@@ -606,4 +610,78 @@ func reopenClosing(t *testing.T, fs vfs.FS) *Store {
 	s := reopen(t, fs)
 	t.Cleanup(func() { closeStore(t, s) })
 	return s
+}
+
+// TestDamagedValue: a value that is not what its key says is named by Load.
+func TestDamagedValue(t *testing.T) {
+	owner := appendOwnerKey(nil, 3, 4, 5)
+	at := func(part byte, rest ...byte) []byte { return append(append(slices.Clone(owner), part), rest...) }
+	for _, c := range []struct {
+		key   []byte
+		words string
+	}{
+		{appendPrefix(nil, 0, 0, spaceHead), "the head"},
+		{at(partSession), "the session of owner 5 in account 4"},
+		{at(partGroup), "the share group of owner 5 in account 4"},
+		{at(partState), "the queue state of owner 5 in account 4"},
+		{at(partPage, 0, 0, 0, 0, 0, 0, 0, 9), "page 9 of the queue state of owner 5 in account 4"},
+		{at(partPage, 9), "names no page"},
+		{at(partSubscription, 'f'), "a subscription of owner 5 in account 4"},
+		{at(77), "a part 77"},
+		{owner[:prefixLen+3], "names no owner"},
+		{appendMessageKey(nil, 3, spaceTarget, 6), "the queue entries of message 6 in tree 3"},
+		{appendMessageKey(nil, 3, spaceTarget, 6)[:prefixLen+2], "names no message"},
+		{append(appendPrefix(nil, 3, 4, spaceRetained), "a/b"...), `the retained message of topic "a/b" in account 4`},
+		{appendPrefix(nil, 3, 4, 'z'), "no known kind"},
+		{[]byte{0, 0, 0, 0, 0, 0, 0, 3, 1}, "too short"},
+	} {
+		s := NewMemory()
+		w := s.engine.begin()
+		w.set(c.key, []byte{encoding, 0xFF})
+		if err := s.engine.commit(w, true); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := s.Load(&reader{c: content{Owners: map[broker.OwnerID]*ownerContent{}}})
+		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.Contains(err.Error(), s.where) {
+			t.Errorf("key %x: %v, want %q", c.key, err, c.words)
+		}
+		closeStore(t, s)
+	}
+}
+
+// TestTogether reads and writes documents and messages while batches are appended,
+// and closes meanwhile: who comes too late is told so.
+func TestTogether(t *testing.T) {
+	s := reopen(t, vfs.NewMem())
+	load(t, s)
+	w := &writer{s: s}
+	w.must(t, true, session(1))
+	var wg sync.WaitGroup
+	closed := func(err error) bool {
+		if err != nil && !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+		return err != nil
+	}
+	for _, f := range []func(n int) error{
+		func(n int) error {
+			return w.append(n%8 == 0, publish(broker.MessageID((w.ticket+1)<<broker.OrdinalBits), message("t", "x"), to(1, w.ticket)))
+		},
+		func(n int) error { return s.PutDocuments("token", []auth.Document{{ID: int64(n), Bytes: []byte("x")}}) },
+		func(int) error { return s.LoadDocuments("token", func(int64, []byte) error { return nil }) },
+		func(n int) error {
+			ids := []broker.MessageID{broker.MessageID(n) << broker.OrdinalBits, broker.MessageID(n+1) << broker.OrdinalBits}
+			return s.Read(1, ids[n%2:], func(broker.MessageID, *broker.Message) {})
+		},
+	} {
+		wg.Go(func() {
+			for n := 0; !closed(f(n)); n++ {
+				if n == 300 {
+					go func() { _ = s.Close() }()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	closeStore(t, s)
 }
