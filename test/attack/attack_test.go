@@ -346,4 +346,11 @@ func TestRows(t *testing.T) {
 		}
 	})
 	others(t, b)
+	// What clients say is quoted in the log, and cut.
+	for line := range strings.Lines(b.Output()) {
+		if len(line) > 4096 {
+			t.Errorf("a line of %d bytes in the log: %.200s", len(line), line)
+			break
+		}
+	}
 }

@@ -369,6 +369,23 @@ var accountCases = []Case{
 		set(0)
 		k.Connect(Token{Key: grandchild}.As()).Ping()
 	}},
+	{V5: "EXT-ACC-5 EXT-SES-2", Title: "the account's limit of Session Expiry acts and is told in CONNACK", Needs: needsREST, Run: func(k *Kit) {
+		parent := k.Account()
+		_, child := k.Subaccount(parent, "")
+		if status, _ := k.REST(parent, "PUT", "/platform/customer", `{"settings":{"session_expiry_max":100}}`); status != 200 {
+			k.Fatalf("PUT settings: status %d", status)
+		}
+		for _, key := range []string{parent, child} { // what is not set is the parent's
+			k.Until("the setting acts", func() bool {
+				c, ack := k.Open(Token{Key: key}.As(), withProps(wire.Num(wire.SessionExpiry, 5000)))
+				defer c.Bye()
+				return ack != nil && ack.Reason == 0 && ack.Props.Num(wire.SessionExpiry, 0) == 100
+			})
+			if c := k.Connect(Token{Key: key}.As(), withProps(wire.Num(wire.SessionExpiry, 50))); c.Connack.Props.Num(wire.SessionExpiry, 50) != 50 {
+				k.Errorf("50 seconds are changed: %v", c.Connack.Props)
+			}
+		}
+	}},
 	{V5: "EXT-ACC-3 EXT-ACC-1", Title: "the operator manages a top-level account and hears nothing of it", Needs: needsREST, Run: func(k *Kit) {
 		theirs := k.Account()
 		c := k.Connect()

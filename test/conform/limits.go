@@ -123,6 +123,30 @@ var limitCases = []Case{
 			}
 		}
 	}},
+	{V5: "MQTT-3.4.2-2 MQTT-3.9.2-1 MQTT-3.14.2-3", Title: "Alcove explains refusals where that fits", Needs: needsDialect, Run: func(k *Kit) {
+		for _, limit := range []uint32{0, tiny} { // 0: no limit given
+			open := func() *Client {
+				if limit == 0 {
+					return k.Connect()
+				}
+				return small(k)
+			}
+			told := func(p *wire.Packet) {
+				if p == nil || limit == 0 && !p.Props.Has(wire.ReasonString) || limit == tiny && p.Size > tiny {
+					k.Errorf("Maximum Packet Size %d: %v", limit, p)
+				}
+			}
+			c := open()
+			c.Send(wire.Publish{Topic: refusedTopic, Payload: "x", QoS: 1, ID: 1}.Bytes(k.V))
+			told(c.Await(wire.PUBACK))
+			c.Send(wire.Publish{Topic: refusedTopic, Payload: "x", QoS: 2, ID: 2}.Bytes(k.V))
+			told(c.Await(wire.PUBREC))
+			c.Send(wire.Subscribe(k.V, 3, nil, wire.Sub{Filter: "a#"}))
+			told(c.Await(wire.SUBACK))
+			c.Send(wire.Subscribe(k.V, 4, nil))
+			told(c.Next())
+		}
+	}},
 	{V5: "MQTT-3.15.2-2 MQTT-3.15.2-3", Title: "AUTH fits the client's Maximum Packet Size", Run: func(k *Kit) {
 		c := k.Dial()
 		c.Send(k.Packet(withProps(wire.Num(wire.MaximumPacketSize, tiny), wire.Text(wire.AuthMethod, "SCRAM-SHA-256"), wire.Text(wire.AuthData, "n,,n=1,r=abc"))).Bytes())
