@@ -92,7 +92,7 @@ func (c *Conn) shut() {
 		o.state |= outWriting
 		for !c.waiting() && c.wrap.goodbye(o) {
 			o.state &^= outBlocked
-			c.write()
+			c.write(writeSize)
 		}
 		o.state &^= outWriting
 		if !c.waiting() && o.cause == nil {

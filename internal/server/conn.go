@@ -327,7 +327,7 @@ func (c *Conn) writable() {
 	o.mu.Lock()
 	o.state &^= outBlocked
 	o.mu.Unlock()
-	c.flush(math.MaxInt)
+	c.flush(math.MaxInt, c.loop.share)
 	o.mu.Lock()
 	blocked := o.state&outBlocked != 0
 	o.mu.Unlock()

@@ -31,11 +31,12 @@ func (v *vector) add(b []byte) {
 // room tells whether a further chunk may be added.
 func (v *vector) room() bool { return v.n < writeChunks && v.total < v.limit }
 
-// collect adds what a queue holds.
+// collect adds what a queue holds, limit bytes at most.
 func (v *vector) collect(q *chunks, limit int) {
 	v.limit = limit
 	for ch := q.first; ch != nil && v.room(); ch = ch.next {
-		v.add(ch.mem[ch.r:ch.w])
+		b := ch.mem[ch.r:ch.w]
+		v.add(b[:min(len(b), v.limit-v.total)])
 	}
 }
 
@@ -50,10 +51,10 @@ func (v *vector) reset() {
 // A large output is left to its owner, who writes a share of it whenever the system
 // says that there is room, and serves others between: a large message to thousands
 // of receivers would else stop this loop, and all its connections, for seconds.
-func (c *Conn) Flush() { c.flush(flushSize) }
+func (c *Conn) Flush() { c.flush(flushSize, flushSize) }
 
-// flush is Flush for an output of at most so many bytes.
-func (c *Conn) flush(most int) {
+// flush is Flush for an output of at most so many bytes. It writes about share.
+func (c *Conn) flush(most, share int) {
 	o := &c.out
 	o.mu.Lock()
 	o.state &^= outTouched
@@ -64,7 +65,7 @@ func (c *Conn) flush(most int) {
 		o.later |= opArm
 	default:
 		o.state |= outWriting
-		c.write()
+		c.write(share)
 		o.state &^= outWriting
 		if o.state&outClosed != 0 {
 			o.later |= opGone
@@ -89,17 +90,17 @@ func (c *Conn) waiting() bool {
 	return c.out.size > 0 || c.wrap != nil && c.wrap.waiting()
 }
 
-// write writes until nothing waits or the socket is full. The caller holds out.mu
-// and the write turn; the lock is let go while the system works.
-func (c *Conn) write() {
+// write writes until nothing waits, the socket is full, or share bytes have gone. The
+// caller holds out.mu and the write turn; the lock is let go while the system works.
+func (c *Conn) write(share int) {
 	o := &c.out
 	v := vectors.Get().(*vector)
 	all := 0
 	for range writeRounds {
-		if o.state&outClosed != 0 || !c.waiting() || all >= writeSize {
+		if o.state&outClosed != 0 || !c.waiting() || all >= share {
 			break
 		}
-		taken, blocked, err := c.writeOnce(v)
+		taken, blocked, err := c.writeOnce(v, min(share-all, writeSize))
 		all += taken
 		if taken > 0 {
 			c.settle(taken)
@@ -128,12 +129,12 @@ func (c *Conn) write() {
 // output have been taken, and whether the socket is full. The caller holds out.mu,
 // which is let go meanwhile: others only append, behind what was collected, and
 // only the writer takes out.
-func (c *Conn) writeOnce(v *vector) (taken int, blocked bool, err error) {
+func (c *Conn) writeOnce(v *vector, most int) (taken int, blocked bool, err error) {
 	o := &c.out
 	if c.wrap != nil {
-		return c.wrap.writeOnce(c, v)
+		return c.wrap.writeOnce(c, v, most)
 	}
-	v.collect(&o.queue, writeSize)
+	v.collect(&o.queue, most)
 	o.mu.Unlock()
 	n, err := c.sock.write(v)
 	blocked = err == errAgain || err == nil && n < v.total

@@ -28,12 +28,16 @@ const (
 
 	// writeSize and writeChunks bound one write to a socket; writeSize and
 	// writeRounds bound what a flush writes before the owner goes on.
-	writeSize   = 256 << 10
+	writeSize   = 512 << 10
 	writeChunks = 64
 	writeRounds = 8
 	// flushSize is the largest output that is written at the end of a turn; the
 	// owner writes what is larger, between other things.
 	flushSize = 64 << 10
+	// roundSize is about what the large outputs of a round write together,
+	// shareLeast what each of them may write at least.
+	roundSize  = 4 << 20
+	shareLeast = 32 << 10
 	// shareSize is the least size of a body that outputs refer to, not copy.
 	shareSize = 8 << 10
 	// controlBytes bounds the control packets that wait in one output.

@@ -33,6 +33,7 @@ type loop struct {
 	packets packets // reused by the decoder
 	began   time.Time
 	tick    uint32 // of began
+	share   int    // what one connection may write of a large output in this round
 	stage   stage
 	resting uint32 // until this tick nothing is accepted; 0 while not resting
 
@@ -87,6 +88,7 @@ func newLoop(s *Server, index int) (*loop, error) {
 		turn:  s.broker.NewTurn(),
 		done:  make(chan struct{}),
 		buf:   make([]byte, readSize),
+		share: writeSize,
 	}
 	l.began = time.Now()
 	l.tick = s.tickOf(l.began)
@@ -150,6 +152,7 @@ func (l *loop) sleep() []event {
 // round does what has come up, in one turn or several.
 func (l *loop) round(events []event) {
 	l.begin()
+	l.share = max(shareLeast, min(writeSize, roundSize/max(len(events), 1)))
 	for _, ev := range events {
 		l.handle(ev)
 		if time.Since(l.began) > turnBudget {

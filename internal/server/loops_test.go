@@ -107,7 +107,7 @@ func TestCloseWaitsForWriter(t *testing.T) {
 	}
 	// The writer comes back.
 	c.out.mu.Lock()
-	c.write()
+	c.write(writeSize)
 	c.out.state &^= outWriting
 	c.out.later |= opGone
 	c.out.mu.Unlock()

@@ -142,6 +142,31 @@ func TestSharedBodiesCostLittle(t *testing.T) {
 	}
 }
 
+// TestLargeOutputIsTheOwnersToWrite: the end of a turn writes little of a large
+// output; the owner writes a share of it each time that the socket has room.
+func TestLargeOutputIsTheOwnersToWrite(t *testing.T) {
+	b := newBare(t, mqtt.V5, Limits{})
+	o := &b.c.out
+	d := &broker.Delivery{Message: message("t", body(1<<20, 'x'))}
+	if got := b.c.Deliver(b.l.turn, d); got != broker.Sent {
+		t.Fatalf("got %v", got)
+	}
+	whole := o.size
+	b.l.turn.End()
+	if o.size != whole || o.state&outBlocked == 0 {
+		t.Fatalf("the turn wrote %d bytes", whole-o.size)
+	}
+	b.l.collect()
+	b.l.share = shareLeast
+	if !b.c.armed {
+		t.Fatal("the owner does not wait for room")
+	}
+	b.c.writable()
+	if wrote := whole - o.size; wrote == 0 || wrote > shareLeast {
+		t.Fatalf("the owner wrote %d bytes of a share of %d", wrote, shareLeast)
+	}
+}
+
 // TestMaximumPacketSizeBeforeAlias: what the client does not take is not appended,
 // and spends no Topic Alias [MQTT-3.1.2-24] [MQTT-3.1.2-25].
 func TestMaximumPacketSizeBeforeAlias(t *testing.T) {

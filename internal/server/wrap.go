@@ -19,10 +19,10 @@ func (w *wrap) waiting() bool {
 
 // writeOnce collects what waits, frames and encrypts it, and writes it; see
 // Conn.writeOnce.
-func (w *wrap) writeOnce(c *Conn, v *vector) (taken int, blocked bool, err error) {
+func (w *wrap) writeOnce(c *Conn, v *vector, most int) (taken int, blocked bool, err error) {
 	o := &c.out
-	if w.tls != nil {
-		v.limit = cipherBytes
+	if v.limit = most; w.tls != nil {
+		v.limit = min(most, cipherBytes)
 	}
 	if w.ws != nil {
 		w.ws.out.collect(o, v)
