@@ -81,6 +81,7 @@ func newScene(t *testing.T, ctx context.Context, seed uint64) *scene {
 	s.ctx, s.quit = context.WithCancel(ctx)
 	t.Cleanup(func() {
 		s.quit()
+		s.broker.Kill() // which ends every connection that a failure left open
 		s.sending.Wait()
 		s.taking.Wait()
 	})
