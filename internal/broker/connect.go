@@ -12,7 +12,8 @@ import (
 // connecting is a CONNECT on its way to a session. It may have to wait: for the
 // connect or takeover before it, for the old connection's loop, for the disk.
 // From claim to attach it is the only one that changes whose session it is;
-// later ones for the same Client Identifier wait in Session.contest.
+// the newest of those that came meanwhile waits in Session.contest, older ones are
+// refused.
 type connecting struct {
 	b           *Broker
 	ns          *Namespace
@@ -147,8 +148,12 @@ func (c *connecting) claim(t *Turn) {
 	case s == nil:
 		s = ns.newSession(c.clientID, t.Now)
 	case s.claimed() != nil:
-		s.contest.waiting = append(s.contest.waiting, c)
+		older := s.contest.waiting
+		s.contest.waiting = c
 		ns.mu.Unlock()
+		if older != nil {
+			older.out.Post(older.outrun)
+		}
 		return
 	default:
 		c.present = true
@@ -230,7 +235,9 @@ func (c *connecting) take(t *Turn) bool {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended || s.expiry == 0 && s.detached != 0 {
+		// The second: its connection has just ended, and whoever saw to that is
+		// about to end it too.
 		return false
 	}
 	if c.present {
@@ -274,8 +281,8 @@ func (c *connecting) attach(t *Turn) {
 		return
 	}
 	a.s = s
-	s.link.Store(a)
 	a.out.Send(t, c.connack(t, s.id))
+	s.link.Store(a) // QoS 0 finds it without the lock: not before CONNACK
 	s.pump(t, a)
 	groups := s.groups()
 	s.mu.Unlock()
@@ -309,9 +316,15 @@ func (c *connecting) unclaim() {
 	}
 	c.s.mu.Unlock()
 	c.ns.mu.Unlock()
-	for _, w := range waiting {
-		w.out.Post(w.claim)
+	if waiting != nil {
+		waiting.out.Post(waiting.claim)
 	}
+}
+
+// outrun refuses a connect that a newer one for the same Client Identifier has
+// overtaken while both waited: of a storm only the newest counts [EXT-SES-1].
+func (c *connecting) outrun(t *Turn) {
+	c.done(t, Connected{}, &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "a newer connection uses this Client Identifier"})
 }
 
 // connack encodes the CONNACK of the session id, which changes nothing of its
@@ -358,10 +371,11 @@ func responseTopic(owner OwnerID) string {
 }
 
 // contest is who wants a session: the connect (or the janitor's end) that has
-// claimed it, those who wait behind, and how many takeovers there were lately.
+// claimed it, the newest who waits behind, and how many takeovers there were
+// lately.
 type contest struct {
 	claim   *connecting
-	waiting []*connecting
+	waiting *connecting
 	start   time.Time // of the window in which count counts; both under the claim
 	count   int
 }

@@ -202,7 +202,8 @@ func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
 		ticket := s.record(t, sync && e.qos == mqtt.QoS2, Record{Kind: KindSent, Seq: e.seq, PacketID: e.pid})
 		q.sentTicket = ticket
 	}
-	if e.qos == mqtt.QoS2 && !t.b.commit.ripe(q.sentTicket) {
+	if e.qos == mqtt.QoS2 && (!a.acks.empty() || !t.b.commit.ripe(q.sentTicket)) {
+		// Also behind one that waits while this one's ticket has become ripe.
 		e.flags |= entryHeld
 		s.answer(t, a, answer{ticket: q.sentTicket, typ: mqtt.TypePublish, seq: e.seq})
 		return

@@ -1,0 +1,16 @@
+package broker
+
+// Leftovers counts what a broker without sessions must not have: share groups,
+// and subscriptions in the trees.
+func (b *Broker) Leftovers() (groups, subscriptions int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, ns := range b.namespaces {
+		ns.mu.Lock()
+		groups += len(ns.groups)
+		_, values := ns.tree.Len()
+		subscriptions += values
+		ns.mu.Unlock()
+	}
+	return groups, subscriptions
+}
