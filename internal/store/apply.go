@@ -5,30 +5,25 @@ import (
 	"alcove/internal/broker"
 )
 
-// ended is an account that ended: which queues it had, and so which references are
-// to be dropped.
+// ended are queues of one tree that ended, and whose references to messages are to be
+// found.
 type ended struct {
 	top    auth.AccountID
 	owners map[broker.OwnerID]*owner // frozen: no record changes them any more
 }
 
 // apply turns the records of b into writes. What it does depends on the records
-// before and on nothing else. It returns the accounts that ended.
+// before and on nothing else. It returns the queues whose references are to be
+// collected once the batch is committed.
 func (s *state) apply(w writes, b *broker.Batch) []ended {
-	var gone []ended
 	for i := range b.Records {
-		r := &b.Records[i]
-		s.saw(r.Owner)
-		if r.Kind == broker.KindAccountEnd {
-			if e := s.endAccount(w, r); len(e.owners) > 0 {
-				gone = append(gone, e)
-			}
-			continue
-		}
-		s.record(w, r)
+		s.saw(b.Records[i].Owner)
+		s.record(w, &b.Records[i])
 	}
 	s.ticket = b.Ticket
 	s.bury(w)
+	gone := s.ended
+	s.ended = nil
 	return gone
 }
 
@@ -65,6 +60,8 @@ func (s *state) record(w writes, r *broker.Record) {
 	case broker.KindRetainDelete:
 		s.buf.key = append(appendPrefix(s.buf.key[:0], r.Top, r.Account, spaceRetained), r.Topic...)
 		w.del(s.buf.key)
+	case broker.KindAccountEnd:
+		s.endAccount(w, r)
 	default:
 		s.log.Error("store: record of an unknown kind", "kind", r.Kind)
 	}
@@ -115,6 +112,12 @@ func (s *state) endOwner(w writes, r *broker.Record) {
 	s.buf.key = appendOwnerKey(s.buf.key[:0], o.top, o.account, o.id)
 	s.buf.bound = appendOwnerKey(s.buf.bound[:0], o.top, o.account, o.id+1)
 	w.delRange(s.buf.key, s.buf.bound)
+	if len(r.IDs) != o.held {
+		// The broker did not know them all: an entry was on its way to the log
+		// when the session ended.
+		s.ended = append(s.ended, ended{o.top, map[broker.OwnerID]*owner{o.id: o}})
+		return
+	}
 	for _, id := range r.IDs {
 		s.unref(o.top, id)
 	}
@@ -122,18 +125,23 @@ func (s *state) endOwner(w writes, r *broker.Record) {
 
 // endAccount removes everything of an account but its references to messages:
 // those are only on the disk, so they are collected after the commit.
-func (s *state) endAccount(w writes, r *broker.Record) ended {
+func (s *state) endAccount(w writes, r *broker.Record) {
 	e := ended{top: r.Top, owners: map[broker.OwnerID]*owner{}}
 	for id, o := range s.owners {
-		if o.account == r.Account && o.top == r.Top {
-			e.owners[id] = o
-			delete(s.owners, id)
+		if o.account != r.Account || o.top != r.Top {
+			continue
 		}
+		delete(s.owners, id)
+		if o.held > 0 {
+			e.owners[id] = o
+		}
+	}
+	if len(e.owners) > 0 {
+		s.ended = append(s.ended, e)
 	}
 	s.buf.key = appendAccount(s.buf.key[:0], r.Top, r.Account)
 	s.buf.bound = appendAccount(s.buf.bound[:0], r.Top, r.Account+1)
 	w.delRange(s.buf.key, s.buf.bound)
-	return e
 }
 
 // enter takes the queue entries that have an owner, each at a position of its own.

@@ -122,8 +122,7 @@ func (s *Store) commitLoop() {
 			return
 		}
 		for _, e := range g.ended {
-			s.collectors.Add(1)
-			go s.collect(e)
+			s.collectSoon(e)
 		}
 		s.durable.Store(g.last)
 		ring(s.announce)

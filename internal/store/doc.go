@@ -21,7 +21,8 @@
 //   - The announcer alone calls the done functions, in the order of the tickets.
 //   - The watcher looks at the free space once a second.
 //
-// A goroutine of its own collects the references which an ended account held.
+// For each tree in which queues ended whose references the broker could not name (a
+// deleted account's), a collector finds them on the disk.
 //
 // # Layout
 //
@@ -57,6 +58,10 @@
 // positions are settled, released, or sent with an identifier of their own. Pages
 // farther out have their own keys, so the value stays small however ragged the
 // queue is.
+//
+// Positions of one queue may reach the log in another order than their own, since
+// publishers race. One that is leapt over counts as settled and is remembered, in
+// memory only, until it comes.
 //
 // # Freeing
 //

@@ -295,6 +295,7 @@ func (t *treeLoader) show(targets []broker.Target) error {
 			continue
 		}
 		t.ref()
+		o.held++
 		target.Account = o.account
 		e := broker.QueuedEntry{Target: target, ID: t.id, Size: t.first.raw + overhead, Expires: t.first.expires, Topic: t.topic}
 		if err := t.queued(o, e); err != nil {

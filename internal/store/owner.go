@@ -14,12 +14,14 @@ const (
 	// below one that has come, whose own record is still on its way. Two
 	// publishers meet at a queue in one order and at the log in the other, so
 	// there are as many as publishers at once. An older gap counts as settled.
-	maxGaps = 64
+	maxGaps = 256
 
 	// maxStep is how far a position may lie beyond the end of a queue that has
-	// unsettled entries, and how far below the floor a gap may still be filled. It
-	// bounds the work of one record.
+	// unsettled entries, maxLag how far below the floor a gap may still be filled:
+	// how many entries may pass while one publisher stands still between the queue
+	// and the log. They bound the work of one record.
 	maxStep = 1 << 16
+	maxLag  = 1 << 20
 )
 
 // owner is a session's or a share group's queue, as far as the log knows it. All
@@ -33,6 +35,7 @@ type owner struct {
 	pages        map[uint64]*page // those that say more than floor does; nil often
 	gaps         []uint64         // positions that may still come, growing; settled until then
 	received     []uint16         // growing
+	held         int              // entries that wait, each with a reference to its message
 	epoch        uint32           // of the session stored
 	group        bool
 	dirty        bool // in state.dirty
@@ -155,6 +158,15 @@ func (o *owner) fill(seq uint64) bool {
 // enter takes a new entry at seq. It is false where that position has been used
 // before or lies too far from the others.
 func (o *owner) enter(seq uint64) bool {
+	ok := o.place(seq)
+	if ok {
+		o.held++
+	}
+	return ok
+}
+
+// place makes seq a position that is not settled, where it may be one.
+func (o *owner) place(seq uint64) bool {
 	if seq >= o.next {
 		return o.reach(seq)
 	}
@@ -166,7 +178,7 @@ func (o *owner) enter(seq uint64) bool {
 		o.trim(seq / pageSize)
 		return true
 	}
-	if o.floor-seq > maxStep {
+	if o.floor-seq > maxLag {
 		return false
 	}
 	for above := seq + 1; above < o.floor; above++ {
@@ -210,6 +222,7 @@ func (o *owner) release(seq uint64, packetID uint16) bool {
 	}
 	p.released = putSent(p.released, broker.SentEntry{Seq: seq, PacketID: id})
 	p.dirty = true
+	o.held--
 	o.sent = max(o.sent, seq)
 	return true
 }
@@ -229,6 +242,9 @@ func (o *owner) settle(seq uint64) bool {
 		return false
 	}
 	held := o.waits(seq)
+	if held {
+		o.held--
+	}
 	if p := o.page(seq, false); p != nil {
 		p.released, _, _ = takeSent(p.released, seq)
 		p.identifiers, _, _ = takeSent(p.identifiers, seq)

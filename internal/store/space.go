@@ -29,9 +29,9 @@ func (w *space) begin(s *Store, c Config) {
 		return usage.AvailBytes, err
 	}
 	w.look(s)
-	s.collectors.Add(1)
+	s.background.Add(1)
 	go func() {
-		defer s.collectors.Done()
+		defer s.background.Done()
 		tick := time.NewTicker(spaceInterval)
 		defer tick.Stop()
 		for {

@@ -25,7 +25,8 @@ type state struct {
 	liveBytes, deadBytes int64
 
 	freeing *freeing
-	corpses []corpse
+	corpses []corpse // of the batch being applied
+	ended   []ended  // in the batch being applied
 	buf     buffers
 	targets []broker.Target // scratch
 	log     *slog.Logger

@@ -61,8 +61,9 @@ type Store struct {
 	announce  chan struct{}
 	announced chan struct{}
 
-	collectors sync.WaitGroup
-	stop       chan struct{} // closed by Close
+	collects   collects
+	background sync.WaitGroup // of the collectors and the watcher
+	stop       chan struct{}  // closed by Close
 	closing    sync.Once
 	closed     error // valid after closing
 
@@ -201,7 +202,7 @@ func (s *Store) Close() error {
 			s.closed = s.fault.err
 			return
 		}
-		s.collectors.Wait()
+		s.background.Wait()
 		s.reads.Lock()
 		defer s.reads.Unlock()
 		s.shut = true

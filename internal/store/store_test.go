@@ -229,7 +229,7 @@ func TestAccountEnd(t *testing.T) {
 			retained := broker.Record{Kind: broker.KindRetain, Top: 1, Account: 5, Message: message("r", "x")}
 			w.must(t, true, retained)
 			w.must(t, true, broker.Record{Kind: broker.KindAccountEnd, Top: 1, Account: 5})
-			s.collectors.Wait()
+			s.background.Wait()
 			w.must(t, true) // after the collected references
 			if got := diskMessages(t, s); got > defaultFreeing.messages {
 				t.Fatalf("%d messages on the disk, one lives", got)
@@ -253,6 +253,33 @@ func TestSessionEnd(t *testing.T) {
 	got := load(t, s)
 	if got.Owners[1] != nil || len(got.Owners[2].Queue) != 1 || diskMessages(t, s) != 1 {
 		t.Fatalf("%v, %d messages on the disk", got.Owners, diskMessages(t, s))
+	}
+}
+
+// TestSessionEndUnknown: a session that ended held more than the broker knew; that is
+// found on the disk and goes too.
+func TestSessionEndUnknown(t *testing.T) {
+	at := freeing{messages: 1, bytes: 1}
+	s := start(&memoryEngine{}, newFault(discard), &at, discard)
+	defer closeStore(t, s)
+	load(t, s)
+	w := &writer{s: s}
+	w.must(t, true, session(1), session(2), session(3))
+	for n := uint64(1); n <= 20; n++ {
+		targets := []broker.Target{to(1, n), to(2, n)}
+		if n == 7 {
+			targets = append(targets, to(3, 1))
+		}
+		w.must(t, true, publish(broker.MessageID(n+1)<<broker.OrdinalBits, message("t", "x"), targets...))
+	}
+	w.must(t, true, acked(1, 1, 2<<broker.OrdinalBits))
+	for id := range broker.OwnerID(2) {
+		w.must(t, true, broker.Record{Kind: broker.KindSessionEnd, Top: 1, Account: 1, Owner: id + 1, IDs: []broker.MessageID{3 << broker.OrdinalBits}})
+	}
+	s.background.Wait()
+	w.must(t, true)
+	if n := diskMessages(t, s); n != 1 {
+		t.Fatalf("%d messages on the disk, one lives", n)
 	}
 }
 
