@@ -108,28 +108,39 @@ func (t table) add(scenario, broker string, s *sample) {
 
 func (t table) fail(scenario, broker string, err error) { t.series(scenario, broker).err = err }
 
+// begins accepts the scenarios with one of these prefixes.
+func begins(prefixes ...string) func(string) bool {
+	return func(scenario string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(scenario, p) })
+	}
+}
+
+// traffic accepts the scenarios that are about messages.
+func traffic(scenario string) bool { return !begins("subs", "connect", "idle")(scenario) }
+
 // figures are the tables of the document: each shows one figure of every scenario
 // that has it.
 var figures = []struct {
 	title, about string
 	of           func(*sample) float64
 	show         func(float64) string
+	in           func(scenario string) bool // the scenarios that this figure is about
 }{
 	{"Broker CPU per message", "µs of the broker's own CPU time, messages in and out counted; less is better.",
-		func(s *sample) float64 { return s.CPUPerMsg }, number},
-	{"Messages in", "per second; more is better.", func(s *sample) float64 { return s.InPerS }, count},
-	{"Messages out", "per second; more is better.", func(s *sample) float64 { return s.OutPerS }, count},
+		func(s *sample) float64 { return s.CPUPerMsg }, number, traffic},
+	{"Messages in", "per second; more is better.", func(s *sample) float64 { return s.InPerS }, count, traffic},
+	{"Messages out", "per second; more is better.", func(s *sample) float64 { return s.OutPerS }, count, traffic},
 	{"Broker CPU per publish", "µs, where subscriptions are many and messages few; less is better.",
-		func(s *sample) float64 { return s.CPUPerPublish }, number},
+		func(s *sample) float64 { return s.CPUPerPublish }, number, begins("subs")},
 	{"Broker CPU per connection opened", "µs; less is better.",
-		func(s *sample) float64 { return s.CPUPerConnect }, number},
-	{"Latency, median", "µs; less is better.", func(s *sample) float64 { return s.P50 }, number},
-	{"Latency, p99", "µs; less is better.", func(s *sample) float64 { return s.P99 }, number},
-	{"Latency, p99.9", "µs; less is better.", func(s *sample) float64 { return s.P999 }, number},
+		func(s *sample) float64 { return s.CPUPerConnect }, number, begins("connect", "idle")},
+	{"Latency, median", "µs; less is better.", func(s *sample) float64 { return s.P50 }, number, begins("latency")},
+	{"Latency, p99", "µs; less is better.", func(s *sample) float64 { return s.P99 }, number, begins("latency")},
+	{"Latency, p99.9", "µs; less is better.", func(s *sample) float64 { return s.P999 }, number, begins("latency")},
 	{"Memory per idle connection", "bytes of resident memory, each connection with one subscription; less is better.",
-		func(s *sample) float64 { return s.RSSPerConn }, count},
+		func(s *sample) float64 { return s.RSSPerConn }, count, begins("idle")},
 	{"Memory per subscription", "bytes of resident memory; less is better.",
-		func(s *sample) float64 { return s.RSSPerSub }, count},
+		func(s *sample) float64 { return s.RSSPerSub }, count, begins("subs")},
 }
 
 // markdown writes the whole document.
@@ -149,7 +160,14 @@ func (t table) markdown(o options, makers []*maker) string {
 		fmt.Fprintf(&b, "| %s | %s |\n", m.name, m.version)
 	}
 	for _, f := range figures {
-		rows := t.rows(o, makers, f.of, f.show)
+		about := o
+		about.scenarios = nil
+		for _, scenario := range o.scenarios {
+			if f.in(scenario) {
+				about.scenarios = append(about.scenarios, scenario)
+			}
+		}
+		rows := t.rows(about, makers, f.of, f.show)
 		if rows == "" {
 			continue
 		}
