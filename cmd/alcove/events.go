@@ -41,7 +41,18 @@ func (l *eventLog) Event(e broker.Event) {
 		return
 	}
 	l.log.Log(context.Background(), level, eventNames[e.Code], "code", int(e.Code), "account", int64(e.Account),
-		"token", int64(e.Token), "client", e.ClientID, "topic", e.Topic, "reason", e.Reason, "more", skipped)
+		"token", int64(e.Token), "client", cut(e.ClientID), "topic", cut(e.Topic), "reason", e.Reason, "more", skipped)
+}
+
+// textBytes is how much of a client's text goes into one line.
+const textBytes = 256
+
+// cut shortens a client's text for the log.
+func cut(text string) string {
+	if len(text) <= textBytes {
+		return text
+	}
+	return text[:textBytes] + "…"
 }
 
 // admit tells whether an event of this kind is written, and how many were not

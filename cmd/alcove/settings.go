@@ -82,8 +82,8 @@ var limitKeys = []key{
 	{name: "connect_packet_size", fallback: "128KiB", about: "the same until a client is authenticated", take: size(128, mqtt.MaxPacketSize, func(s *settings, n int64) { s.server.Limits.ConnectPacketSize = int(n) })},
 	{name: "receive_maximum", fallback: "1000", about: "unacknowledged QoS 1 and 2 messages from a client", take: whole(1, 65535, func(s *settings, n int64) { s.limits.ReceiveMaximum = uint16(n) })},
 	{name: "inflight_maximum", fallback: "1000", about: "unacknowledged QoS 1 and 2 messages to a client", take: whole(1, 65535, func(s *settings, n int64) { s.limits.InflightMaximum = int(n) })},
-	{name: "topic_alias_maximum", fallback: "100", about: "topic aliases of a client", take: whole(1, 65535, func(s *settings, n int64) {
-		s.limits.TopicAliasMaximum = uint16(n)
+	{name: "topic_alias_maximum", fallback: "100", about: "topic aliases of a client", take: whole(0, 65535, func(s *settings, n int64) {
+		s.limits.TopicAliasMaximum, s.features.NoTopicAliases = uint16(n), n == 0
 	})},
 	{name: "maximum_levels", fallback: "64", about: "of a topic or a filter", take: whole(1, 65535, func(s *settings, n int64) { s.limits.MaximumLevels = int(n) })},
 	{name: "filters_per_packet", fallback: "1000", about: "in a SUBSCRIBE or UNSUBSCRIBE", take: whole(1, 65535, func(s *settings, n int64) { s.limits.FiltersPerPacket = int(n) })},

@@ -2,7 +2,8 @@ package broker
 
 import "alcove/internal/mqtt"
 
-// Answers leave in the order of the packets that they answer, and none before
+// Answers leave in the order of the packets that they answer [MQTT311-4.6.0-2]
+// [MQTT311-4.6.0-3] [MQTT311-4.6.0-4], and none before
 // what it promises is durable [EXT-SES-4]: one FIFO per attachment, each item
 // with the ticket it waits for; an item without one waits behind those before
 // it. PUBREL and the QoS 2 PUBLISH of a durable session stand in the same line,

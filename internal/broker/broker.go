@@ -67,9 +67,13 @@ func New(c Config) (*Broker, error) {
 		c.Logger = slog.Default()
 	}
 	orDefault(&c.Features.ReservedLevel, "flespi")
+	limits := c.Limits.withDefaults()
+	if c.Features.NoTopicAliases {
+		limits.TopicAliasMaximum = 0 // [MQTT-3.2.2-18]
+	}
 	b := &Broker{
 		directory: c.Directory, logger: c.Logger, observer: c.Observer, lowSpace: c.LowSpace,
-		limits: c.Limits.withDefaults(), features: c.Features,
+		limits: limits, features: c.Features,
 		reading:    make(chan struct{}, concurrentReads),
 		sweeper:    make(chan struct{}),
 		namespaces: make(map[auth.AccountID]*Namespace),

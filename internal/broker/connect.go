@@ -12,8 +12,7 @@ import (
 // connecting is a CONNECT on its way to a session. It may have to wait: for the
 // connect or takeover before it, for the old connection's loop, for the disk.
 // From claim to attach it is the only one that changes whose session it is;
-// the newest of those that came meanwhile waits in Session.contest, older ones are
-// refused.
+// later ones for the same Client Identifier wait in Session.contest.
 type connecting struct {
 	b           *Broker
 	ns          *Namespace
@@ -148,23 +147,23 @@ func (c *connecting) claim(t *Turn) {
 	case s == nil:
 		s = ns.newSession(c.clientID, t.Now)
 	case s.claimed() != nil:
-		older := s.contest.waiting
-		s.contest.waiting = c
+		outrun := s.contest.wait(c)
 		ns.mu.Unlock()
-		if older != nil {
+		for _, older := range outrun {
 			older.out.Post(older.outrun)
 		}
 		return
-	default:
+	default: // Session Present, by the Client Identifier [MQTT-3.1.3-2] [MQTT311-3.1.3-2]
 		c.present = true
 	}
 	s.contested().claim, c.s = c, s
+	damped := s.link.Load() != nil && s.contest.damped(t.Now)
 	ns.mu.Unlock()
 	if s.link.Load() == nil {
 		c.proceed(t)
 		return
 	}
-	if s.damped(t.Now) {
+	if damped {
 		t.note(Event{Code: EventTakeover, Account: ns.account, Token: c.a.grant.Token, ClientID: c.clientID,
 			Reason: "more than 5 takeovers in 10 seconds: the newcomer waits"})
 		time.AfterFunc(takeoverDelay, func() { c.out.Post(c.takeOver) })
@@ -191,7 +190,8 @@ func (c *connecting) takeOver(t *Turn) {
 	})
 }
 
-// proceed makes the session the newcomer's: new, or as it was, re-authorised.
+// proceed makes the session the newcomer's: as it was, re-authorised, or a new
+// one where there was none [MQTT-3.1.2-5] [MQTT-3.1.2-6] [MQTT311-3.1.2-4].
 func (c *connecting) proceed(t *Turn) {
 	if c.clean && c.present { // [MQTT-3.1.2-4] [MQTT311-3.1.2-6]
 		c.ticket = c.s.end(t, "clean start")
@@ -316,13 +316,13 @@ func (c *connecting) unclaim() {
 	}
 	c.s.mu.Unlock()
 	c.ns.mu.Unlock()
-	if waiting != nil {
-		waiting.out.Post(waiting.claim)
+	for _, w := range waiting {
+		w.out.Post(w.claim)
 	}
 }
 
 // outrun refuses a connect that a newer one for the same Client Identifier has
-// overtaken while both waited: of a storm only the newest counts [EXT-SES-1].
+// overtaken while both waited in a storm [EXT-SES-1].
 func (c *connecting) outrun(t *Turn) {
 	c.done(t, Connected{}, &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "a newer connection uses this Client Identifier"})
 }
@@ -371,12 +371,12 @@ func responseTopic(owner OwnerID) string {
 }
 
 // contest is who wants a session: the connect (or the janitor's end) that has
-// claimed it, the newest who waits behind, and how many takeovers there were
-// lately.
+// claimed it, those who wait behind, and how many takeovers there were lately.
+// Guarded by Namespace.mu.
 type contest struct {
 	claim   *connecting
-	waiting *connecting
-	start   time.Time // of the window in which count counts; both under the claim
+	waiting []*connecting
+	start   time.Time // of the window in which count counts
 	count   int
 }
 
@@ -397,9 +397,20 @@ func (s *Session) contested() *contest {
 	return s.contest
 }
 
-// damped counts a takeover and tells whether it has to wait. Under the claim.
-func (s *Session) damped(now time.Time) bool {
-	x := s.contest
+// wait puts c behind the others. While takeovers are damped only the newest
+// waits: those it has outrun are returned, so that a storm of connections, most
+// of them dead by the time their turn would come, does not make the last one
+// wait for all of them.
+func (x *contest) wait(c *connecting) (outrun []*connecting) {
+	if x.count > takeoverBurst {
+		outrun, x.waiting = x.waiting, nil
+	}
+	x.waiting = append(x.waiting, c)
+	return outrun
+}
+
+// damped counts a takeover and tells whether it has to wait.
+func (x *contest) damped(now time.Time) bool {
 	if now.Sub(x.start) > takeoverWindow {
 		x.start, x.count = now, 0
 	}

@@ -77,7 +77,8 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 	t.b.users.leave(a)
 	t.note(Event{Code: EventClosed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Close: code, Reason: reason})
 	if !lasting {
-		// The session ends with its connection [MQTT-4.1.0-2] [MQTT-3.1.2-23].
+		// The session ends with its connection, never before [MQTT-4.1.0-2]
+		// [MQTT-3.1.2-23] [MQTT311-4.1.0-2].
 		s.end(t, "the connection ended")
 	} else {
 		t.b.janitor.watch(s, s.deadline())

@@ -111,6 +111,8 @@ type Features struct {
 	NoWildcards       bool
 	NoShared          bool
 	NoSubscriptionIDs bool
+	// NoTopicAliases takes none from clients, whatever Limits say.
+	NoTopicAliases bool
 	// ServerKeepAlive, where it is not 0, replaces every client's Keep Alive,
 	// in seconds [MQTT-3.1.2-21].
 	ServerKeepAlive uint16

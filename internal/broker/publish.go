@@ -71,6 +71,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	if count == 0 && code == mqtt.Success && a.version == mqtt.V5 {
 		code = mqtt.NoMatchingSubscribers
 	}
+	// Answered by its QoS; an expired message's exchange is finished like any
+	// other [MQTT-3.3.4-1] [MQTT-4.3.3-13] [MQTT311-3.3.4-1]. After a PUBACK
+	// nothing is left of the identifier [MQTT-4.3.2-5] [MQTT311-4.3.2-2].
 	typ := mqtt.TypePuback
 	if p.QoS == mqtt.QoS2 {
 		typ = mqtt.TypePubrec
@@ -244,6 +247,11 @@ func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 // together with the message may already stand in t.records. It returns how many
 // sessions and groups the message went to, the ticket its answer waits for, and
 // a reason code that is not Success where part of it was refused.
+//
+// A message without RETAIN leaves what is retained alone [MQTT-3.3.1-8]
+// [MQTT311-3.3.1-12]. All topics are ordered: a publisher's messages enter here
+// in the order in which they came, and each queue keeps it [MQTT-4.6.0-5]
+// [MQTT-4.6.0-6] [MQTT311-4.6.0-5] [MQTT311-4.6.0-6].
 func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, code mqtt.ReasonCode) {
 	if m.Retain {
 		ticket, code = t.retain(ns, m)
@@ -353,7 +361,8 @@ func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
 	return false
 }
 
-// deliverQoS0 takes no lock but the output's own.
+// deliverQoS0 takes no lock but the output's own. QoS 0, never DUP
+// [MQTT-4.3.1-1] [MQTT311-4.3.1-1].
 func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
 	a := tg.s.link.Load()
 	if a == nil {
@@ -380,7 +389,7 @@ func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
 	return false, false
 }
 
-// deliverQueued appends m to the session's queue, from which it is sent as soon
+// deliverQueued appends m to the session's queue, online or not [MQTT311-4.5.0-1], from which it is sent as soon
 // as its turn has come: at once, where nothing waits.
 func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
 	s := tg.s

@@ -306,7 +306,7 @@ func (q *queue) findPacket(pid uint16) *entry {
 }
 
 // choosePacketID gives the entry at next an identifier that no inflight entry
-// has [MQTT-2.2.1-4] [MQTT311-2.3.1-4].
+// has [MQTT-2.2.1-4] [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT311-2.3.1-4].
 func (q *queue) choosePacketID(e *entry) {
 	if e.pid != 0 || q.findPacket(PacketID(e.seq)) == nil {
 		return

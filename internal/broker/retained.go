@@ -12,7 +12,8 @@ import (
 	"alcove/internal/topic"
 )
 
-// retained is a namespace's retained messages, sorted by topic, so that a
+// retained is a namespace's retained messages, which outlive the sessions that
+// published them [MQTT311-3.1.2-7], sorted by topic, so that a
 // filter finds its matches by seeking (topic.Walker) and a replay goes on from
 // a topic, holding nothing but its name.
 type retained struct {

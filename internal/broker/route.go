@@ -97,7 +97,7 @@ func (r *route) holds(ns *Namespace, topic []byte) bool {
 	return true
 }
 
-// resolve fills r anew: the publisher's own namespace, then its ancestors
+// resolve fills r with what matches [MQTT-3.3.2-3] [MQTT311-3.3.2-3]: the publisher's own namespace, then its ancestors
 // [EXT-ACC-2]. A session's gen is read after the match, so the trees are asked
 // again whether they changed meanwhile.
 func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {

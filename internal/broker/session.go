@@ -128,7 +128,10 @@ func (s *Session) own() *queue {
 }
 
 // pump sends what waits, in order, as far as the client's Receive Maximum and
-// our own bounds allow [MQTT-3.3.4-9] [MQTT-4.9.0-2]. Under s.mu.
+// our own bounds allow [MQTT-3.3.4-9] [MQTT-4.9.0-1] [MQTT-4.9.0-2]; nothing else
+// waits for the window [MQTT-3.3.4-10] [MQTT-4.9.0-3]. What was taken stays in
+// flight until its PUBACK, PUBREC, PUBCOMP [MQTT-4.3.2-3] [MQTT-4.3.3-3]
+// [MQTT-4.3.3-5] [MQTT311-4.3.2-1]. Under s.mu.
 func (s *Session) pump(t *Turn, a *attachment) {
 	q := s.queue
 	for q.next < len(q.items) {

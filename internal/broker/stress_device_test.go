@@ -37,6 +37,10 @@ type device struct {
 	current *peer
 	certain bool // the broker has said that it holds the session
 	joined  bool // and the subscription
+	// Of several connects under way nobody knows which comes first, so one with
+	// Clean Start is alone.
+	connecting int
+	cleaning   bool
 	qos2    map[uint16]item
 	got     map[stream]map[int]int
 	next    map[stream]int
@@ -131,25 +135,47 @@ func (l *stressLoop) connect(d *device, clean bool, r *rand.Rand) {
 		return // its token was just revoked
 	}
 	d.mu.Lock()
+	if d.cleaning || clean && d.connecting > 0 {
+		d.mu.Unlock()
+		return
+	}
 	d.current = p
-	if clean {
-		d.certain, d.joined = false, false
+	d.connecting++
+	if d.cleaning = clean; clean { // what it knows of the session goes now
+		d.certain, d.joined, d.out = false, false, nil
+		clear(d.qos2)
 	}
 	d.mu.Unlock()
 	l.peers = append(l.peers, p)
 	request := &broker.ConnectRequest{Packet: c, Grant: grant, Outlet: p, Remote: testAddr, Transport: "tcp"}
 	l.s.broker.Connect(l.turn, request, func(t *broker.Turn, got broker.Connected, err error) {
 		p.connected = true
+		defer d.attached(p)
 		switch {
 		case err != nil:
-			l.s.fail("%s: refused: %v", d.name, err)
-			p.closed = true
+			// A newer one may have come while this one waited.
+			var e *mqtt.Error
+			if !errors.As(err, &e) || e.Code != mqtt.ConnectionRateExceeded {
+				l.s.fail("%s: refused: %v", d.name, err)
+			}
+			p.closed, p.refused = true, true
 		case p.closed:
 			got.Link.Detach(t, errors.New("it had gone"))
 		default:
 			p.link = got.Link
 		}
 	})
+}
+
+// attached notes the end of a connect.
+func (d *device) attached(p *peer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p.refused && d.current == p {
+		d.current = nil
+	}
+	d.connecting--
+	d.cleaning = false
 }
 
 // hangUp ends the connection as a network failure does.

@@ -67,6 +67,7 @@ type peer struct {
 	connected bool // done was called
 	greeted   bool // CONNACK was read
 	closed    bool // the client has gone
+	refused   bool
 	todo      []mqtt.Ack
 	offers    map[uint16][]string // SUBSCRIBE and UNSUBSCRIBE that wait for their answer
 	nextOffer uint16

@@ -202,7 +202,7 @@ func (s *stress) restart() {
 		s.t.Fatal(err)
 	}
 	for _, d := range s.devices {
-		d.current = nil
+		d.current, d.connecting, d.cleaning = nil, 0, false
 	}
 	s.store = s.store.Restart()
 	s.start()

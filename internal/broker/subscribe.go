@@ -17,7 +17,8 @@ type subscribeAck struct {
 // Subscribe installs the packet's subscriptions one by one, as if each had come
 // alone [MQTT-3.8.4-5] [MQTT311-3.8.4-4], and answers them with one SUBACK
 // [MQTT-3.8.4-1] [MQTT311-3.8.4-1] once they are durable. A bad filter fails
-// alone; the codes stand in the filters' order [MQTT-3.8.4-6] [MQTT-3.9.3-1]
+// alone; the codes, granted QoS or failure, stand in the filters' order
+// [MQTT-3.8.4-6] [MQTT-3.8.4-7] [MQTT-3.9.3-1]
 // [MQTT311-3.8.4-5] [MQTT311-3.9.3-1].
 func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
 	s, a := l.s, l.a
@@ -123,7 +124,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok b
 // goes out before it, as the account's setting says [EXT-RET-4]; the rest
 // follows. Under s.mu.
 func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
-	p := mqtt.Suback{PacketID: x.pid, Codes: x.subs.codes} // [MQTT-3.8.4-2] [MQTT311-3.8.4-2]
+	p := mqtt.Suback{PacketID: x.pid, Codes: x.subs.codes} // [MQTT-3.8.4-2] [MQTT-2.2.1-6] [MQTT311-3.8.4-2] [MQTT311-2.3.1-7]
 	if x.subs.reason != "" && a.problemInfo {
 		p.Reason = []byte(x.subs.reason)
 	}

@@ -17,7 +17,7 @@ type will struct {
 // newWill checks a CONNECT's Will and makes it [MQTT-3.2.2-12] [MQTT-3.2.2-13]
 // [EXT-RET-2].
 func (b *Broker) newWill(t *Turn, p *mqtt.Connect, g *auth.Grant, rights *auth.Rights) (*will, error) {
-	if !p.HasWill {
+	if !p.HasWill { // nothing to publish at the end [MQTT311-3.1.2-12]
 		return nil, nil
 	}
 	w := &p.Will
