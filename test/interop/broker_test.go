@@ -22,7 +22,7 @@ import (
 
 // patience bounds every wait for something that must come; no test passes
 // because of it.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // broker is what the tests drive.
 type broker struct {
