@@ -114,6 +114,9 @@ func (h *house) build() (err error) {
 	}
 	c.store.Dir, c.store.Logger = filepath.Join(c.data, "store"), h.log
 	if h.store, err = store.Open(c.store); err != nil {
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+			return fmt.Errorf("data directory %s is in use by another process, or not ours to write: %w", c.data, err)
+		}
 		return err
 	}
 	if h.directory, err = auth.Open(c.auth, h.store, nil); err != nil {
