@@ -120,6 +120,16 @@ func (b *Broker) storeRefuses() bool {
 	return b.commit.failed.Load() || b.lowSpace != nil && b.lowSpace()
 }
 
+// storeRefuses tells the same of what is the account's, whose durability may need no
+// store.
+func (ns *Namespace) storeRefuses() bool {
+	durable, _ := ns.durability()
+	return durable && ns.b.storeRefuses()
+}
+
+// errStoreFull is what clients are told of it.
+const errStoreFull = "the broker's storage takes nothing more"
+
 // Paused tells that too much waits for the disk: the server stops reading from
 // publishers until the function given to OnResume is called.
 func (b *Broker) Paused(*Turn) bool {

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"alcove/internal/mqtt"
 )
 
 // Group commit.
@@ -21,7 +23,8 @@ import (
 // for commitDelay, since losing them costs only a legal repetition.
 //
 // Once the log has failed, no ticket is ever ripe again: no answer that
-// promises durability leaves, QoS 0 goes on.
+// promises durability leaves, QoS 0 goes on. Whoever waits, or would from then on,
+// is told: a connection ends, since nothing behind its answer could leave either.
 type commit struct {
 	log    Log
 	synced atomic.Uint64
@@ -47,12 +50,13 @@ type commit struct {
 	called []waiter // scratch of the log's goroutine
 }
 
-// waiter is what waits for a batch: an attachment, or a function that is run
-// on the log's goroutine (and so must be short).
+// waiter is what waits for a batch: an attachment, or a function. One of its
+// functions is run on the log's goroutine (and so must be short): f once the batch
+// is durable, lost, where there is one, when the log has failed before.
 type waiter struct {
-	ticket uint64
-	a      *attachment
-	f      func()
+	ticket  uint64
+	a       *attachment
+	f, lost func()
 }
 
 // flights is how many batches may be at the log at once: one being written,
@@ -115,12 +119,18 @@ func (c *commit) latest() uint64 {
 // await makes the attachment's loop be woken once ticket is ripe.
 func (c *commit) await(ticket uint64, a *attachment) { c.wait(ticket, waiter{a: a}) }
 
-// after runs f on the log's goroutine once ticket is ripe, or at once.
-func (c *commit) after(ticket uint64, f func()) { c.wait(ticket, waiter{f: f}) }
+// after runs f on the log's goroutine once ticket is ripe, or at once; lost, which
+// may be nil, where that will never be.
+func (c *commit) after(ticket uint64, f, lost func()) { c.wait(ticket, waiter{f: f, lost: lost}) }
 
 func (c *commit) wait(ticket uint64, w waiter) {
 	c.mu.Lock()
 	if !c.ripe(ticket) {
+		if c.failed.Load() {
+			c.mu.Unlock()
+			w.giveUp()
+			return
+		}
 		w.ticket = ticket
 		c.waiters = append(c.waiters, w)
 		c.urgent = c.urgent || ticket == c.batch.Ticket
@@ -160,6 +170,38 @@ func (w waiter) call() {
 	}
 	w.f()
 }
+
+// giveUp tells w that what it waits for will never be.
+func (w waiter) giveUp() {
+	switch {
+	case w.a != nil:
+		w.a.out.Post(w.a.storeLost)
+	case w.lost != nil:
+		w.lost()
+	}
+}
+
+// fail is called once, when the log has failed.
+func (c *commit) fail(err error) {
+	close(c.broken)
+	c.onFail(err)
+	c.mu.Lock()
+	waiters := c.waiters
+	c.waiters = nil // nobody waits any more: wait looks at failed
+	c.mu.Unlock()
+	for _, w := range waiters {
+		w.giveUp()
+	}
+}
+
+// storeLost ends a connection whose next answer can never leave.
+func (a *attachment) storeLost(t *Turn) {
+	a.out.End(t, mqtt.ImplementationSpecificError, errStoreLost.Reason)
+	a.s.detach(t, a, mqtt.ImplementationSpecificError, errStoreLost.Reason)
+}
+
+// errStoreLost refuses a client whose session cannot be durable any more.
+var errStoreLost = &mqtt.Error{Code: mqtt.ServerUnavailable, Reason: "the broker's storage has failed"}
 
 // kick rings the committer.
 func (c *commit) kick() {
@@ -220,12 +262,11 @@ func (c *commit) flush() {
 	c.mu.Unlock()
 	c.log.Append(0, batch, func(ticket uint64, err error) {
 		if err != nil {
-			if c.failed.CompareAndSwap(false, true) {
-				close(c.broken)
-				c.onFail(err)
-			}
 			c.bytes.Add(-size)
 			<-c.flight
+			if c.failed.CompareAndSwap(false, true) {
+				c.fail(err)
+			}
 			return
 		}
 		c.synced.Store(ticket)

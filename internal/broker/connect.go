@@ -144,6 +144,10 @@ func (c *connecting) claim(t *Turn) {
 		ns.mu.Unlock()
 		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: "the account has too many sessions"})
 		return
+	case s == nil && c.expiry > 0 && ns.storeRefuses():
+		ns.mu.Unlock()
+		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: errStoreFull})
+		return
 	case s == nil:
 		s = ns.newSession(c.clientID, t.Now)
 	case s.claimed() != nil:
@@ -211,7 +215,25 @@ func (c *connecting) proceed(t *Turn) {
 	}
 	// The session's state is durable before CONNACK speaks of it [EXT-SES-4].
 	t.kick = true
-	t.b.commit.after(c.ticket, func() { c.out.Post(c.attach) })
+	t.b.commit.after(c.ticket, func() { c.out.Post(c.attach) }, func() { c.out.Post(c.forsake) })
+}
+
+// forsake gives up a session that can no longer be made durable: one that was there
+// waits for its end as before, a new one goes.
+func (c *connecting) forsake(t *Turn) {
+	s := c.s
+	s.mu.Lock()
+	s.will, s.detached = nil, t.Now.UnixNano()
+	lasting := c.present && s.expiry > 0
+	s.mu.Unlock()
+	if lasting {
+		t.b.janitor.watch(s, s.deadline())
+	} else {
+		s.end(t, errStoreLost.Reason)
+	}
+	t.settleShared()
+	c.unclaim()
+	c.done(t, Connected{}, errStoreLost)
 }
 
 // renew makes a new session in the place of the one that ended. The claim, and

@@ -131,5 +131,10 @@ func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[Message
 			defer func() { <-b.reading }()
 			done(b.fetch(top, ids))
 		}()
+	}, func() {
+		go func() {
+			defer b.readers.Done()
+			done(nil, errStore)
+		}()
 	})
 }

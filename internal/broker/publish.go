@@ -156,7 +156,7 @@ func (s *Session) refuse(t *Turn, a *attachment, p *mqtt.Publish) (mqtt.ReasonCo
 		return mqtt.PayloadFormatInvalid, "the payload is not UTF-8"
 	}
 	if (p.QoS > 0 || p.Retain) && t.b.storeRefuses() {
-		return mqtt.QuotaExceeded, "the broker's storage takes nothing more"
+		return mqtt.QuotaExceeded, errStoreFull
 	}
 	return mqtt.Success, ""
 }

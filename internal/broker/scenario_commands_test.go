@@ -32,6 +32,7 @@ var commands = map[string]func(*scenario, *args){
 	"advance":     (*scenario).cmdAdvance,     // advance 10s
 	"restart":     (*scenario).cmdRestart,     // restart
 	"low":         (*scenario).cmdLow,         // low on|off: the store's disk is nearly full
+	"fail":        (*scenario).cmdFail,        // fail: the store writes nothing any more
 	"stats":       (*scenario).cmdStats,       // stats: what was dropped
 }
 
@@ -356,6 +357,8 @@ func (s *scenario) cmdAdvance(a *args) {
 }
 
 func (s *scenario) cmdRestart(*args) { s.restart() }
+
+func (s *scenario) cmdFail(*args) { s.failing.failed.Store(true) }
 
 func (s *scenario) cmdLow(a *args) { s.low = a.word(0) == "on" }
 

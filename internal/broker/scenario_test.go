@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,6 +94,7 @@ func play(t *testing.T, file string) {
 type scenario struct {
 	t         *testing.T
 	log       *store.Store
+	failing   *failingLog
 	directory *auth.Directory
 	broker    *broker.Broker
 	turn      *broker.Turn
@@ -128,7 +130,8 @@ func (s *scenario) start() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.config.Log, s.config.Directory, s.config.Observer = s.log, s.directory, s
+	s.failing = &failingLog{Log: s.log}
+	s.config.Log, s.config.Directory, s.config.Observer = s.failing, s.directory, s
 	s.config.LowSpace = func() bool { return s.low }
 	if s.broker, err = broker.New(s.config); err != nil {
 		s.t.Fatal(err)
@@ -152,6 +155,20 @@ func (s *scenario) restart() {
 	s.close()
 	s.log = s.log.Restart()
 	s.start()
+}
+
+// failingLog is the log, until it fails for good.
+type failingLog struct {
+	broker.Log
+	failed atomic.Bool
+}
+
+func (l *failingLog) Append(shard int, b *broker.Batch, done func(uint64, error)) {
+	if l.failed.Load() {
+		go done(b.Ticket, errors.New("the disk is gone"))
+		return
+	}
+	l.Log.Append(shard, b, done)
 }
 
 // Event implements broker.Observer: only what was refused, dropped or taken

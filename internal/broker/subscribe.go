@@ -59,6 +59,9 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text stri
 	if scope == auth.None {
 		return mqtt.NotAuthorized, "the token may not subscribe to this filter"
 	}
+	if s.lasting.Load() && s.ns.storeRefuses() && !s.subscribed(f.Text) {
+		return mqtt.QuotaExceeded, errStoreFull
+	}
 	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
 	sub := &Subscription{s: s, filter: f.Text, id: id, options: o, partial: scope == auth.Partial}
 	isNew, ok := s.admit(t, sub, f)
@@ -78,6 +81,13 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text stri
 		ack.replays = append(ack.replays, newReplay(s.ns, sub, f))
 	}
 	return mqtt.ReasonCode(o.QoS), ""
+}
+
+// subscribed tells whether the session has a subscription with this text.
+func (s *Session) subscribed(text string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subs.find(text) != nil
 }
 
 // grantable reads a filter and tells why the broker, whoever asks, does not

@@ -143,7 +143,7 @@ func (b *Broker) DropAccounts(ids []auth.AccountID) error {
 			ticket = max(ticket, b.dropAccount(t, id))
 		}
 		t.kick = true
-		b.commit.after(ticket, func() { close(synced) })
+		b.commit.after(ticket, func() { close(synced) }, nil)
 	})
 	select {
 	case <-synced:
