@@ -271,20 +271,17 @@ func (c *connecting) take(t *Turn) bool {
 	s.will = c.will // a delayed Will of before is cancelled [MQTT-3.1.3-9]
 	s.detached = 0
 	s.epoch++
-	wasRecorded := s.recorded
 	s.expiry = c.expiry
 	s.lasting.Store(c.expiry > 0)
 	durable, sync := s.ns.durability()
 	switch {
-	case !durable:
-	case c.expiry > 0 || wasRecorded:
-		s.recorded = true
-		c.ticket = s.record(t, sync, Record{Kind: KindSession, Session: s.snapshotFor(c.a)})
+	case !durable && !s.recorded:
+	case c.expiry > 0 || s.recorded:
+		c.ticket = s.enter(t, c.a, sync)
 	case c.will != nil:
 		// Not durable but for its Will, which fires after a crash too: nobody
 		// waits for this record.
-		s.recorded = true
-		s.record(t, false, Record{Kind: KindSession, Session: s.snapshotFor(c.a)})
+		s.enter(t, c.a, false)
 	}
 	return true
 }

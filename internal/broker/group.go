@@ -65,9 +65,8 @@ func (g *Group) join(t *Turn, sub *Subscription) bool {
 	}
 	m.sub = sub
 	g.setOnline(m, sub.s.link.Load() != nil)
-	if durable, _ := g.ns.durability(); durable && sub.s.lasting.Load() && !g.recorded {
-		g.recorded = true
-		g.record(t, false, Record{Kind: KindGroup, Group: &GroupRecord{Share: g.key.share, Inner: g.key.inner}})
+	if durable, _ := g.ns.durability(); durable && sub.s.lasting.Load() {
+		g.enter(t)
 	}
 	g.pump(t)
 	return true
@@ -157,8 +156,7 @@ func (g *Group) publish(t *Turn, m *Message) bool {
 			Reason: "the share group's queue is full"})
 		return false
 	}
-	durable, sync := g.ns.durability()
-	if durable && g.recorded {
+	if _, sync := g.ns.durability(); g.recorded {
 		e.flags = entryDurable | entryOpen
 		p := g.queue.push(e)
 		t.sync = t.sync || sync

@@ -27,17 +27,6 @@ type Namespace struct {
 	ended    bool
 }
 
-// durability says what the account's answers wait for [EXT-SES-4].
-func (ns *Namespace) durability() (durable, sync bool) {
-	switch ns.settings.Load().Durability {
-	case auth.DurabilityMemory:
-		return false, false
-	case auth.DurabilityAsync:
-		return true, false
-	}
-	return true, true
-}
-
 // namespace returns the account's namespace and makes it, with its ancestors,
 // where it is missing.
 func (b *Broker) namespace(account auth.AccountID) (*Namespace, bool) {

@@ -83,7 +83,10 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	if s.link.Load() != a {
 		return nil
 	}
-	if p.QoS == mqtt.QoS2 && code.Failed() && a.version == mqtt.V5 {
+	if a.version != mqtt.V5 {
+		code = mqtt.Success // which is all that the client can be told
+	}
+	if p.QoS == mqtt.QoS2 && code.Failed() {
 		// Delivered, but not stored as retained: a failing PUBREC ends the
 		// exchange and frees the identifier [MQTT-4.3.3-9].
 		delete(s.received, p.PacketID)

@@ -185,6 +185,7 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 		return nil
 	}
 	ns.retained.put(r.b, m.MarkKept())
+	ns.retained.logged = true
 	return nil
 }
 

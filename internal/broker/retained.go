@@ -23,6 +23,9 @@ type retained struct {
 	// order numbers the changes; it tells a replay what came after its
 	// subscription.
 	order uint64
+	// logged says that some of them may be in the log, also of an account whose
+	// durability is memory now: what is cleared or replaced goes there too.
+	logged bool
 }
 
 type stored struct {
@@ -46,7 +49,11 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 			return 0, mqtt.Success
 		}
 	} else {
-		if r.bytes+int64(m.Size()) > t.b.limits.RetainedBytes {
+		old := int64(0)
+		if s, ok := r.topics.Get(string(m.Topic)); ok {
+			old = int64(s.m.Size())
+		}
+		if r.bytes-old+int64(m.Size()) > t.b.limits.RetainedBytes {
 			t.note(Event{Code: EventPublishRejected, Account: ns.account, Token: m.Token,
 				Topic: string(m.Topic), Close: mqtt.QuotaExceeded, Reason: "the account's retained messages take too much room"})
 			return 0, mqtt.QuotaExceeded
@@ -55,7 +62,14 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 		r.put(t.b, k)
 		rec.Kind, rec.Message = KindRetain, k
 	}
+	r.logged = r.logged || durable
 	if !durable {
+		if r.logged {
+			t.kick = true
+			t.b.commit.append(false, false, Record{
+				Kind: KindRetainDelete, Top: ns.top, Account: ns.account, Topic: string(m.Topic),
+			})
+		}
 		return 0, mqtt.Success
 	}
 	t.kick = true
@@ -139,12 +153,12 @@ func (ns *Namespace) expire(t *Turn, at string) (after string) {
 		}
 		return true
 	})
-	durable, sync := ns.durability()
+	_, sync := ns.durability()
 	for _, key := range gone {
 		key = string(slices.Clone([]byte(key)))
 		r.clear(t.b, key)
 		t.b.stats.Expired.Add(1)
-		if durable {
+		if r.logged {
 			t.kick = true
 			t.b.commit.append(sync, false, Record{Kind: KindRetainDelete, Top: ns.top, Account: ns.account, Topic: key})
 		}

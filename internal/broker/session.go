@@ -87,15 +87,6 @@ type attachment struct {
 	posted    bool  // a replay's next page is posted
 }
 
-// durable tells whether the session's changes go to the log, and whether with
-// fsync [EXT-SES-4]. Under s.mu.
-func (s *Session) durable() (durable, sync bool) {
-	if s.expiry == 0 {
-		return false, false
-	}
-	return s.ns.durability()
-}
-
 // record appends a record of the session's own to the pending batch. Under s.mu.
 func (s *Session) record(t *Turn, sync bool, r Record) uint64 {
 	r.Top, r.Account, r.Owner = s.ns.top, s.ns.account, s.id

@@ -26,10 +26,12 @@ func (w watcher) AccountChanged(id auth.AccountID) {
 	if ns == nil {
 		return
 	}
-	for _, n := range ns.family(nil) {
-		s := b.directory.EffectiveSettings(n.account)
-		n.settings.Store(&s)
-	}
+	b.do(func(t *Turn) {
+		for _, n := range ns.family(nil) {
+			s := b.directory.EffectiveSettings(n.account)
+			n.adopt(t, &s)
+		}
+	})
 	if b.directory.Blocked(id) {
 		for _, n := range ns.family(nil) {
 			b.recheckAll(n.attached())
