@@ -442,6 +442,7 @@ func (x *contest) damped(now time.Time) bool {
 // is checked, message by message, when its turn comes. Under s.mu.
 func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 	s.rights.Store(rights)
+	again := false
 	for _, old := range s.subs.all() {
 		f, code, _ := s.ns.b.grantable(old.filter, 0)
 		scope := rights.Subscribe(f)
@@ -462,12 +463,14 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 			sub := *old
 			sub.partial = partial
 			s.install(&sub, f)
+			again = true
+			s.moveReplays(old, &sub)
 			if sub.group != nil {
 				t.leaving = append(t.leaving, leaving{g: sub.group, s: s, again: &sub})
 			}
 		}
 	}
-	if len(t.leaving) > 0 {
+	if again { // what was decided under the old rights is decided again
 		s.gen.Add(1)
 	}
 }

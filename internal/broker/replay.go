@@ -60,6 +60,26 @@ func (s *Session) replay(t *Turn, a *attachment) {
 	})
 }
 
+// moveReplays lets the replays of a subscription, also of one whose SUBACK still
+// waits, go on for the record that takes its place. Under s.mu.
+func (s *Session) moveReplays(old, sub *Subscription) {
+	move := func(replays []*replay) {
+		for _, r := range replays {
+			if r.sub == old {
+				r.sub = sub
+			}
+		}
+	}
+	move(s.replays)
+	if a := s.link.Load(); a != nil && !a.acks.empty() {
+		for _, x := range a.acks.items[a.acks.head:] {
+			if x.subs != nil {
+				move(x.subs.replays)
+			}
+		}
+	}
+}
+
 // page sends one page and tells whether there is more.
 func (s *Session) page(t *Turn, a *attachment, r *replay) (more bool) {
 	room := retainedPage

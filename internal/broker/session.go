@@ -287,12 +287,19 @@ func (s *Session) makeRoom(t *Turn, size int64) bool {
 		t.b.overflow(t, s)
 		return false
 	}
-	for q.bytes+size > t.b.limits.QueueBytes {
-		q.skip()
-		if q.next == len(q.items) || q.items[q.next].is(entryOpen) {
-			return false
+	var few [8]uint64
+	victims := few[:0]
+	for i, need := q.next, q.bytes+size-t.b.limits.QueueBytes; need > 0; i++ {
+		if i == len(q.items) || q.items[i].is(entryOpen) {
+			return false // all of it would not make the room
 		}
-		s.settle(t, &q.items[q.next])
+		// An exchange that has begun is completed.
+		if e := &q.items[i]; !e.is(entryDone | entryTaken | entryAttempted) {
+			victims, need = append(victims, e.seq), need-int64(e.size)
+		}
+	}
+	for _, seq := range victims {
+		s.settle(t, q.find(seq))
 	}
 	return true
 }

@@ -41,11 +41,11 @@ type device struct {
 	// Clean Start is alone.
 	connecting int
 	cleaning   bool
-	qos2    map[uint16]item
-	got     map[stream]map[int]int
-	next    map[stream]int
-	out     []*sending
-	lastPID uint16
+	qos2       map[uint16]item
+	got        map[stream]map[int]int
+	next       map[stream]int
+	out        []*sending
+	lastPID    uint16
 
 	fmu     sync.Mutex
 	filters map[string]*filterState

@@ -22,7 +22,7 @@ import (
 
 var (
 	stressSeed   = flag.Uint64("stress.seed", 0, "seed of the stress test; 0 takes several fixed ones")
-	stressBursts = flag.Int("stress.bursts", 200, "bursts of each loop in one phase of the stress test")
+	stressBursts = flag.Int("stress.bursts", 120, "bursts of each loop in one phase of the stress test")
 )
 
 const (
