@@ -107,9 +107,12 @@ func within(t *testing.T) context.Context {
 // QoS, small and large.
 func TestClientOnBroker(t *testing.T) {
 	b := startLive(t)
-	large := bytes.Repeat([]byte("0123456789abcdef"), 10<<20/16)
 	for i, e := range b.endpoints() {
 		for _, v := range []mqtt.Version{mqtt.V31, mqtt.V311, mqtt.V5} {
+			large := bytes.Repeat([]byte("0123456789abcdef"), 1<<20/16)
+			if v == mqtt.V5 {
+				large = bytes.Repeat(large, 10)
+			}
 			name := fmt.Sprintf("t/%d/%d", i, v)
 			c := b.open(e, client.Options{Version: v, ClientID: fmt.Sprintf("c%d-%d", i, v), CleanStart: true, KeepAlive: 30 * time.Second})
 			ack, err := c.Subscribe(within(t), client.Subscription{Filters: []client.Filter{{Filter: name, SubscribeOptions: mqtt.SubscribeOptions{QoS: 2}}}})
