@@ -8,7 +8,8 @@ import (
 )
 
 // fail ends the connection because of err, which the client is told: by DISCONNECT,
-// or by CONNACK while it is not connected [MQTT-4.13.1-1] [MQTT-4.13.2-1].
+// or by CONNACK while it is not connected [MQTT-4.13.1-1] [MQTT-4.13.2-1]
+// [MQTT311-4.8.0-1] [MQTT311-4.8.0-2].
 func (c *Conn) fail(t *broker.Turn, err error) {
 	if c.state >= stateClosing {
 		return
@@ -35,7 +36,10 @@ func told(err error) (mqtt.ReasonCode, string) {
 // refuse answers CONNECT with the code of err, where the client's version has one
 // that fits, and closes.
 //
-// [MQTT-3.1.4-2] [MQTT-3.2.0-1] [MQTT311-3.2.2-4] [MQTT311-3.2.2-5] [MQTT311-3.2.2-6]
+// No second CONNACK goes out, should the broker have sent one [MQTT-3.2.0-2].
+//
+// [MQTT-3.1.4-2] [MQTT-3.2.0-1] [MQTT-3.2.2-7] [MQTT311-3.2.2-4] [MQTT311-3.2.2-5]
+// [MQTT311-3.2.2-6]
 func (c *Conn) refuse(t *broker.Turn, err error) {
 	o := &c.out
 	code, reason := told(err)

@@ -73,24 +73,37 @@ type Conn struct {
 	remote netip.AddrPort
 	sock   socket
 
-	slot, gen uint32
-	// keepAlive is one and a half times the Keep Alive, 0 for none; heard is
-	// when the client was last heard, begun when the packet in tail began (0
-	// none), by the deadline of the state, stuck since when the output stood
-	// still with moved writes made. All in ticks.
-	keepAlive, heard, begun, by, stuck, moved uint32
-
-	ops       atomic.Uint32
-	state     connState
-	holds     holds
-	wants     interest // what the poller knows
-	armed     bool     // waits for room in the socket
-	queued    bool     // is in loop.ready
-	calling   bool     // is inside of broker.Connect
+	place
+	deadlines
+	ops   atomic.Uint32
+	state connState
+	holds holds
+	wants interest // what the poller knows
+	moment
 	transport uint8
 	waits     waits
 
 	out output
+}
+
+// place is where a Conn stands in its loop's slots.
+type place struct{ slot, gen uint32 }
+
+// deadlines are what the deadlines of a Conn follow from, in ticks of its loop.
+type deadlines struct {
+	keepAlive uint32 // one and a half times the Keep Alive, 0 for none
+	heard     uint32 // when the client was last heard
+	begun     uint32 // when the packet in tail began, 0 for none
+	by        uint32 // the end of the state
+	stuck     uint32 // since when the output stands still
+	moved     uint32 // output.moved at that time
+}
+
+// moment is what a Conn is in the midst of.
+type moment struct {
+	armed   bool // waits for room in the socket
+	queued  bool // is in loop.ready
+	calling bool // is inside of broker.Connect
 }
 
 var (

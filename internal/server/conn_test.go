@@ -279,7 +279,7 @@ func TestDisconnect(t *testing.T) {
 // has what CONNACK says, and are then handled in order.
 func TestPipelinedBehindConnect(t *testing.T) {
 	h := newHouse(t, Config{MQTT: loopback})
-	h.log.gate.Lock()
+	h.log.freeze()
 	p := h.dial()
 	persistent := func(c *mqtt.Connect) {
 		c.Props.SessionExpiry, c.Props.HasSessionExpiry = 100, true
@@ -302,7 +302,7 @@ func TestPipelinedBehindConnect(t *testing.T) {
 		t.Error("an answer before anything is on disk")
 	}
 	must(t, p.conn.SetDeadline(time.Now().Add(patience)))
-	h.log.gate.Unlock()
+	h.log.thaw()
 	p.connack()
 	published := 0
 	for range 101 { // SUBACK waits for the disk, and may come behind messages
@@ -319,7 +319,7 @@ func TestPipelinedBehindConnect(t *testing.T) {
 // TestHangUpWhilePending: a client that leaves before its CONNACK leaves nothing.
 func TestHangUpWhilePending(t *testing.T) {
 	h := newHouse(t, Config{MQTT: loopback})
-	h.log.gate.Lock()
+	h.log.freeze()
 	for i := range 10 {
 		p := h.dial()
 		p.write(connectPacket(mqtt.V5, fmt.Sprint("c", i), h.keys[0], func(c *mqtt.Connect) {
@@ -330,7 +330,7 @@ func TestHangUpWhilePending(t *testing.T) {
 		}
 		_ = p.conn.Close()
 	}
-	h.log.gate.Unlock()
+	h.log.thaw()
 	waitFor(t, "the connections to go", func() bool { return h.srv.Stats().Connections == 0 && h.broker.Stats().Attached.Load() == 0 })
 }
 

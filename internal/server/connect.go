@@ -49,7 +49,8 @@ func (c *Conn) login(t *broker.Turn, p *mqtt.Connect) (*auth.Grant, error) {
 func (c *Conn) address() netip.Addr { return c.remote.Addr() }
 
 // attach hands the connection to the broker. Until that has answered nothing is
-// read: packets that the client sent along with CONNECT wait [MQTT-3.1.4-5].
+// read: packets that the client sent along with CONNECT wait. A CONNECT that is valid
+// gets a CONNACK 0x00, from the broker [MQTT-3.1.4-5] [MQTT311-3.1.4-4].
 func (c *Conn) attach(t *broker.Turn, p *mqtt.Connect, g *auth.Grant, data []byte) {
 	c.state = statePending
 	c.hold(holdConnect)
@@ -80,7 +81,8 @@ func (c *Conn) connected(t *broker.Turn, answer broker.Connected, err error) {
 		return
 	}
 	if err != nil {
-		// What came behind CONNECT is not looked at [MQTT-3.1.4-6].
+		// What came behind CONNECT is not looked at [MQTT-3.1.4-6]
+		// [MQTT311-3.1.4-5].
 		c.fail(t, err)
 		return
 	}

@@ -42,7 +42,8 @@ type Addrs struct{ MQTT, MQTTS, HTTP, HTTPS, Unix net.Addr }
 // It is valid after Listen.
 func (s *Server) Addrs() Addrs { return s.door.addrs }
 
-// Listen opens the listeners. Connections wait in the system until Start.
+// Listen opens the listeners, on ordered and lossless streams all of them
+// [MQTT-4.2.0-1] [MQTT311-7.1.1-1]. Connections wait in the system until Start.
 func (s *Server) Listen() (err error) {
 	d := &s.door
 	defer func() {

@@ -11,7 +11,8 @@ import (
 )
 
 // wsConn is WebSocket on a loop: the frames of RFC 6455, without extensions. MQTT
-// packets and frames have nothing to do with each other [MQTT-6.0.0-2].
+// packets and frames have nothing to do with each other [MQTT-6.0.0-2]
+// [MQTT311-6.0.0-2].
 //
 // All but out is the owner's; out is guarded by output.mu.
 type wsConn struct {
@@ -155,7 +156,7 @@ func (w *wsConn) begin(limit uint64) error {
 	case w.op.IsControl() && (!w.fin || length > wsControlMax):
 		return errWSControl
 	case w.op == ws.OpText:
-		return errWSText // [MQTT-6.0.0-1]
+		return errWSText // [MQTT-6.0.0-1] [MQTT311-6.0.0-1]
 	case w.op == ws.OpBinary && w.parts, w.op == ws.OpContinuation && !w.parts:
 		return errWSParts
 	case length < short:

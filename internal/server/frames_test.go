@@ -258,7 +258,7 @@ func TestWebSocketBadFrames(t *testing.T) {
 // parts of frames.
 func TestWebSocketHold(t *testing.T) {
 	h := newHouse(t, Config{HTTP: loopback})
-	h.log.gate.Lock()
+	h.log.freeze()
 	p, _ := h.webSocket("")
 	all := connectPacket(mqtt.V5, "held", h.keys[0], func(c *mqtt.Connect) {
 		c.Props.SessionExpiry, c.Props.HasSessionExpiry = 100, true
@@ -267,7 +267,7 @@ func TestWebSocketHold(t *testing.T) {
 	p.write(append(binaryFrame(all[:len(all)-1]), binaryFrame(all[len(all)-1:])...))
 	more := binaryFrame(mqtt.AppendPingreq(nil))
 	p.write(more[:4])
-	h.log.gate.Unlock()
+	h.log.thaw()
 	p.connack()
 	p.expect(mqtt.TypePingresp)
 	p.expect(mqtt.TypePingresp)
@@ -335,7 +335,7 @@ func FuzzWebSocketFrames(f *testing.F) {
 		cut = min(max(cut, 0), len(data))
 		run := func(pieces ...[]byte) (state connState, tail, out string) {
 			w := &wrap{ws: &wsConn{}}
-			c := &Conn{loop: l, state: stateUp, wrap: w, slot: 0}
+			c := &Conn{loop: l, state: stateUp, wrap: w}
 			c.out.version = mqtt.V5
 			l.slots.put(c)
 			c.sock = deadSocket()

@@ -61,12 +61,23 @@ func (m *documents) PutDocuments(kind string, docs []auth.Document) error {
 	return nil
 }
 
-// ledger is a broker.Log that keeps nothing. While gate is locked, nothing becomes
+// ledger is a broker.Log that keeps nothing. While it is frozen, nothing becomes
 // durable.
 type ledger struct {
-	gate sync.Mutex
-	jobs chan func()
-	done chan struct{}
+	gate   sync.Mutex
+	frozen bool
+	jobs   chan func()
+	done   chan struct{}
+}
+
+// freeze and thaw are the test's own goroutine's.
+func (l *ledger) freeze() { l.gate.Lock(); l.frozen = true }
+
+func (l *ledger) thaw() {
+	if l.frozen {
+		l.frozen = false
+		l.gate.Unlock()
+	}
 }
 
 func newLedger() *ledger {
@@ -159,6 +170,7 @@ func (h *house) stop() {
 		return
 	}
 	h.stopped = true
+	h.log.thaw()
 	h.stopServer()
 	must(h.t, h.broker.Close())
 	must(h.t, h.log.Close())

@@ -24,16 +24,12 @@ type loop struct {
 	poll    poller
 	slots   slots
 	wheel   wheel
-	buf     []byte  // the one read buffer
-	tails   tails   // free buffers for partial packets
 	ready   []*Conn // may have input though no event will come
-	pressed []press // held back by full receivers
-	disk    []*Conn // held back until the disk has caught up
 	feeding *Conn   // whose packet is being handled
-	packets packets // reused by the decoder
-	began   time.Time
-	tick    uint32 // of began
-	share   int    // what one connection may write of a large output in this round
+	buffers
+	held
+	clock
+	share   int // what one connection may write of a large output in this round
 	stage   stage
 	resting uint32 // until this tick nothing is accepted; 0 while not resting
 
@@ -44,6 +40,25 @@ type loop struct {
 	asleep atomic.Bool
 	// relief asks the owner to look at the connections that are held back.
 	relief atomic.Bool
+}
+
+// buffers are what a loop reads and decodes into.
+type buffers struct {
+	buf     []byte  // the one read buffer
+	tails   tails   // free buffers for partial packets
+	packets packets // one of each, reused
+}
+
+// held are the connections with a hold that the loop has to end.
+type held struct {
+	pressed []press // by full receivers
+	disk    []*Conn // until the disk has caught up
+}
+
+// clock is the coarse time of a turn.
+type clock struct {
+	began time.Time
+	tick  uint32 // of began
 }
 
 // stage is how far a loop has come.
@@ -87,9 +102,9 @@ func newLoop(s *Server, index int) (*loop, error) {
 		marks: marks{low: soft / 4, soft: soft, hard: soft + int(s.limits.MaximumPacketSize)},
 		turn:  s.broker.NewTurn(),
 		done:  make(chan struct{}),
-		buf:   make([]byte, readSize),
 		share: writeSize,
 	}
+	l.buf = make([]byte, readSize)
 	l.began = time.Now()
 	l.tick = s.tickOf(l.began)
 	l.wheel.tick = l.tick

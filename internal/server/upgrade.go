@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// subprotocols are those of MQTT over WebSocket [MQTT-6.0.0-4] [EXT-WS-1].
+// subprotocols are those of MQTT over WebSocket [MQTT-6.0.0-4] [MQTT311-6.0.0-4]
+// [EXT-WS-1].
 var subprotocols = []string{"mqtt", "mqttv3.1", "mqttv3.1.1"}
 
 // IsUpgrade tells whether r asks for WebSocket.
