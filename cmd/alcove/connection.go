@@ -174,8 +174,7 @@ func (o *connection) endpoint(f *pflag.FlagSet) (e client.Endpoint, err error) {
 	return e, nil
 }
 
-// options builds what the client needs. name is part of the client identifier where
-// MQTT 3 needs one.
+// options builds what the client needs from the flags.
 func (o *connection) options(f *pflag.FlagSet) (client.Options, error) {
 	opt := client.Options{ClientID: o.identity.id, CleanStart: !o.persist, KeepAlive: time.Duration(o.keep) * time.Second}
 	var err error

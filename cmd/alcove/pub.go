@@ -112,11 +112,13 @@ func (p *publication) run(cmd *cobra.Command, args []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p.opts.Session = client.NewSession()
+	// Messages may come for a session that is kept. They are not for us: without an
+	// acknowledgement they stay in the session.
+	p.opts.ManualAck, p.opts.Session = true, client.NewSession()
 	if p.client, err = client.Open(ctx, p.endpoint, p.opts); err != nil {
 		return p.exit(err)
 	}
-	// Messages may come for a session that is kept; nobody here wants them.
+	go ignore(p.client)
 	if err := p.publish(ctx, cmd.InOrStdin()); err != nil {
 		p.client.Close()
 		return p.exit(err)
@@ -128,6 +130,12 @@ func (p *publication) run(cmd *cobra.Command, args []string) error {
 		return &exitError{code: 1}
 	}
 	return nil
+}
+
+// ignore takes what comes, so that the acknowledgements behind it are read.
+func ignore(c *client.Client) {
+	for range c.Messages() {
+	}
 }
 
 func (p *publication) publish(ctx context.Context, in io.Reader) error {
@@ -236,6 +244,7 @@ func (p *publication) again(ctx context.Context) error {
 		return err
 	}
 	p.client = c
+	go ignore(c)
 	for i := range p.pending {
 		p.pending[i].delivery = nil
 	}
