@@ -2,37 +2,9 @@ package broker
 
 import (
 	"slices"
-	"unicode/utf8"
 
 	"alcove/internal/mqtt"
-	"alcove/internal/topic"
 )
-
-// scratch is what a Turn reuses from one message to the next.
-type scratch struct {
-	message  Message
-	forward  []byte
-	packet   []byte
-	delivery Delivery
-	subs     []*Subscription
-	places   map[*Session]int
-	page     []*Message
-}
-
-// opened is a queue entry whose record is not in a batch yet: of a session, or
-// of a group.
-type opened struct {
-	s   *Session
-	g   *Group
-	seq uint64
-}
-
-// sharedDone is a group's entry that a member has acknowledged or given up, or,
-// with seq 0, nothing but the news that a member has room.
-type sharedDone struct {
-	g   *Group
-	seq uint64
-}
 
 // Publish takes a client's PUBLISH; its Topic Alias is resolved. Its answer, a
 // PUBACK or PUBREC, leaves when everything that it promises is durable.
@@ -98,18 +70,6 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	return nil
 }
 
-// offered tells what the broker was set not to do [MQTT-3.2.2-11]
-// [MQTT-3.2.2-14].
-func (b *Broker) offered(p *mqtt.Publish) error {
-	if p.QoS > b.features.maximumQoS() {
-		return &mqtt.Error{Code: mqtt.QoSNotSupported, Reason: "the QoS is higher than the announced Maximum QoS"}
-	}
-	if p.Retain && b.features.NoRetain {
-		return &mqtt.Error{Code: mqtt.RetainNotSupported, Reason: "retained messages are not available"}
-	}
-	return nil
-}
-
 // receive notes a QoS 1 or 2 PUBLISH as received, within our Receive Maximum
 // [MQTT-3.3.4-7]. A QoS 2 identifier that is in use is a repetition: it is
 // answered again and goes no further [MQTT-4.3.3-10] [MQTT311-4.3.3-2].
@@ -141,94 +101,6 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 		s.received[p.PacketID] = struct{}{}
 	}
 	return false, nil
-}
-
-// refuse tells why a well-formed PUBLISH is not taken: its name, then the
-// rights, then what the broker can hold [EXT-UP-7].
-func (s *Session) refuse(t *Turn, a *attachment, p *mqtt.Publish) (mqtt.ReasonCode, string) {
-	if err := topic.CheckName(p.Topic, t.b.limits.MaximumLevels); err != nil {
-		return mqtt.TopicNameInvalid, err.Error()
-	}
-	if reason := t.b.reserved(p.Topic); reason != "" {
-		return mqtt.TopicNameInvalid, reason
-	}
-	if !a.rights.MayPublish(p.Topic) { // [EXT-TOK-6]
-		return mqtt.NotAuthorized, "the token may not publish to this topic"
-	}
-	if t.b.features.PayloadFormatCheck && p.Props.PayloadFormat == 1 && !utf8.Valid(p.Payload) {
-		return mqtt.PayloadFormatInvalid, "the payload is not UTF-8"
-	}
-	if (p.QoS > 0 || p.Retain) && t.b.storeRefuses() {
-		return mqtt.QuotaExceeded, errStoreFull
-	}
-	return mqtt.Success, ""
-}
-
-// reserved tells why a client may not publish under this first level
-// [EXT-TOP-1] [EXT-LIM-1].
-func (b *Broker) reserved(name []byte) string {
-	first := name
-	if i := slices.Index(name, '/'); i >= 0 {
-		first = name[:i]
-	}
-	switch string(first) {
-	case b.features.ReservedLevel:
-		return "topics under " + b.features.ReservedLevel + "/ are the broker's own"
-	case "$share", "$filter":
-		return "topics under $share/ and $filter/ cannot be published to"
-	}
-	return ""
-}
-
-// refused answers a refused PUBLISH in its ack; the connection stays
-// [EXT-UP-7]. A 3.x client cannot be told, so it is acknowledged and the
-// message dropped [MQTT311-3.3.5-2] [EXT-TOK-6] - but for a wildcard in the
-// name, or where the store is full: then acknowledging would break a promise,
-// and the connection ends [MQTT311-4.8.0-2].
-func (s *Session) refused(t *Turn, a *attachment, p *mqtt.Publish, code mqtt.ReasonCode, reason string) error {
-	t.b.stats.Rejected.Add(1)
-	t.note(Event{Code: EventPublishRejected, Account: s.ns.account, Token: a.grant.Token,
-		ClientID: s.clientID, Topic: string(p.Topic), Close: code, Reason: reason})
-	wildcard := code == mqtt.TopicNameInvalid && topic.HasWildcard(p.Topic)
-	switch {
-	case wildcard && a.version != mqtt.V5: // [MQTT311-3.3.2-2] [MQTT311-4.7.1-1]
-		return &mqtt.Error{Code: code, Reason: reason}
-	case wildcard && p.QoS == mqtt.QoS0: // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [EXT-RET-2]
-		return &mqtt.Error{Code: mqtt.MalformedPacket, Reason: reason}
-	case code == mqtt.QuotaExceeded && a.version != mqtt.V5:
-		// The client sends it again after it has reconnected: that is not a
-		// repetition then.
-		s.forget(p)
-		return &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: reason}
-	}
-	if p.QoS == mqtt.QoS0 {
-		return nil
-	}
-	typ := mqtt.TypePuback
-	if p.QoS == mqtt.QoS2 {
-		typ = mqtt.TypePubrec
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.link.Load() != a {
-		return nil
-	}
-	if p.QoS == mqtt.QoS2 && a.version == mqtt.V5 {
-		// After a failing PUBREC the identifier is free [MQTT-4.3.3-9].
-		delete(s.received, p.PacketID)
-	}
-	if a.version != mqtt.V5 {
-		code = mqtt.Success
-	}
-	s.answer(t, a, answer{typ: typ, pid: p.PacketID, code: code, reason: reason})
-	return nil
-}
-
-// forget frees the identifier of a QoS 2 PUBLISH that was not taken.
-func (s *Session) forget(p *mqtt.Publish) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.received, p.PacketID)
 }
 
 // fill makes the borrowed Message of a client's PUBLISH.
@@ -331,99 +203,4 @@ func (s *Session) close(t *Turn, seq uint64, id MessageID) {
 		// The session ended meanwhile: its reference goes.
 		s.record(t, false, Record{Kind: KindAcked, Seq: seq, ID: id})
 	}
-}
-
-// deliver gives m to one session. It reports whether the session took it.
-func (t *Turn) deliver(ns *Namespace, m *Message, tg *target) bool {
-	if tg.noLocal && tg.s == t.from {
-		fresh, ok := t.again(ns, m.Topic, tg.s, true)
-		return ok && t.deliverTo(ns, m, &fresh)
-	}
-	return t.deliverTo(ns, m, tg)
-}
-
-// deliverTo delivers with the lower of the two QoS [MQTT-3.8.4-8]
-// [MQTT311-3.8.4-6].
-func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
-	for range 8 {
-		stale, taken := false, false
-		if min(m.QoS, tg.qos) == mqtt.QoS0 {
-			stale, taken = t.deliverQoS0(m, tg)
-		} else {
-			stale, taken = t.deliverQueued(m, tg)
-		}
-		if !stale {
-			return taken
-		}
-		fresh, ok := t.again(ns, m.Topic, tg.s, tg.s == t.from)
-		if !ok {
-			return false
-		}
-		tg = &fresh
-	}
-	return false
-}
-
-// deliverQoS0 takes no lock but the output's own. QoS 0, never DUP
-// [MQTT-4.3.1-1] [MQTT311-4.3.1-1].
-func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
-	a := tg.s.link.Load()
-	if a == nil {
-		return false, false
-	}
-	d := &t.scratch.delivery
-	*d = Delivery{
-		Message: m, Retain: tg.rap && m.Retain, SubscriptionIDs: tg.ids,
-		Own: tg.own, Live: &tg.s.gen, Gen: tg.gen,
-	}
-	if m.Expires != 0 {
-		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
-	}
-	switch a.out.Deliver(t, d) {
-	case Sent:
-		return false, true
-	case Stale:
-		return true, false
-	case Full:
-		t.b.stats.DroppedQoS0.Add(1)
-	case TooLarge:
-		t.b.stats.DroppedLarge.Add(1)
-	}
-	return false, false
-}
-
-// deliverQueued appends m to the session's queue, online or not [MQTT311-4.5.0-1], from which it is sent as soon
-// as its turn has come: at once, where nothing waits.
-func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
-	s := tg.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.link.Load()
-	switch {
-	case s.ended || a == nil && s.expiry == 0 && s.detached != 0:
-		// With expiry 0 and detached 0 it is being resumed: what comes between
-		// the connections waits for the new one.
-		return false, false
-	case s.gen.Load() != tg.gen:
-		return true, false
-	}
-	e := entry{qos: min(m.QoS, tg.qos)}
-	if tg.rap && m.Retain { // [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT311-3.3.1-9]
-		e.flags |= entryRetain
-	}
-	if len(tg.ids) > 0 {
-		e.more = &entryMore{ids: slices.Clone(tg.ids)}
-	}
-	durable, sync := s.durable()
-	if durable {
-		e.flags |= entryDurable
-		t.sync = t.sync || sync
-	}
-	if !s.enqueue(t, m.Keep(), e) {
-		return false, false
-	}
-	if !durable && a != nil {
-		s.pump(t, a)
-	}
-	return false, true
 }

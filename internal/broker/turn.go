@@ -66,3 +66,29 @@ func (b *Broker) do(f func(t *Turn)) {
 	t.End()
 	b.turns.Put(t)
 }
+
+// scratch is what a Turn reuses from one message to the next.
+type scratch struct {
+	message  Message
+	forward  []byte
+	packet   []byte
+	delivery Delivery
+	subs     []*Subscription
+	places   map[*Session]int
+	page     []*Message
+}
+
+// opened is a queue entry whose record is not in a batch yet: of a session, or
+// of a group.
+type opened struct {
+	s   *Session
+	g   *Group
+	seq uint64
+}
+
+// sharedDone is a group's entry that a member has acknowledged or given up, or,
+// with seq 0, nothing but the news that a member has room.
+type sharedDone struct {
+	g   *Group
+	seq uint64
+}

@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"slices"
+
+	"alcove/internal/mqtt"
+)
+
+// deliver gives m to one session. It reports whether the session took it.
+func (t *Turn) deliver(ns *Namespace, m *Message, tg *target) bool {
+	if tg.noLocal && tg.s == t.from {
+		fresh, ok := t.again(ns, m.Topic, tg.s, true)
+		return ok && t.deliverTo(ns, m, &fresh)
+	}
+	return t.deliverTo(ns, m, tg)
+}
+
+// deliverTo delivers with the lower of the two QoS [MQTT-3.8.4-8]
+// [MQTT311-3.8.4-6].
+func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
+	for range 8 {
+		stale, taken := false, false
+		if min(m.QoS, tg.qos) == mqtt.QoS0 {
+			stale, taken = t.deliverQoS0(m, tg)
+		} else {
+			stale, taken = t.deliverQueued(m, tg)
+		}
+		if !stale {
+			return taken
+		}
+		fresh, ok := t.again(ns, m.Topic, tg.s, tg.s == t.from)
+		if !ok {
+			return false
+		}
+		tg = &fresh
+	}
+	return false
+}
+
+// deliverQoS0 takes no lock but the output's own. QoS 0, never DUP
+// [MQTT-4.3.1-1] [MQTT311-4.3.1-1].
+func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
+	a := tg.s.link.Load()
+	if a == nil {
+		return false, false
+	}
+	d := &t.scratch.delivery
+	*d = Delivery{
+		Message: m, Retain: tg.rap && m.Retain, SubscriptionIDs: tg.ids,
+		Own: tg.own, Live: &tg.s.gen, Gen: tg.gen,
+	}
+	if m.Expires != 0 {
+		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
+	}
+	switch a.out.Deliver(t, d) {
+	case Sent:
+		return false, true
+	case Stale:
+		return true, false
+	case Full:
+		t.b.stats.DroppedQoS0.Add(1)
+	case TooLarge:
+		t.b.stats.DroppedLarge.Add(1)
+	}
+	return false, false
+}
+
+// deliverQueued appends m to the session's queue, online or not [MQTT311-4.5.0-1], from which it is sent as soon
+// as its turn has come: at once, where nothing waits.
+func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
+	s := tg.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a := s.link.Load()
+	switch {
+	case s.ended || a == nil && s.expiry == 0 && s.detached != 0:
+		// With expiry 0 and detached 0 it is being resumed: what comes between
+		// the connections waits for the new one.
+		return false, false
+	case s.gen.Load() != tg.gen:
+		return true, false
+	}
+	e := entry{qos: min(m.QoS, tg.qos)}
+	if tg.rap && m.Retain { // [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT311-3.3.1-9]
+		e.flags |= entryRetain
+	}
+	if len(tg.ids) > 0 {
+		e.more = &entryMore{ids: slices.Clone(tg.ids)}
+	}
+	durable, sync := s.durable()
+	if durable {
+		e.flags |= entryDurable
+		t.sync = t.sync || sync
+	}
+	if !s.enqueue(t, m.Keep(), e) {
+		return false, false
+	}
+	if !durable && a != nil {
+		s.pump(t, a)
+	}
+	return false, true
+}
