@@ -19,6 +19,7 @@ var commands = map[string]func(*scenario, *args){
 	"token":       (*scenario).cmdToken,       // token name [account=name] [pub=f,f] [sub=f,f] [ttl=s]
 	"revoke":      (*scenario).cmdRevoke,      // revoke token
 	"allow":       (*scenario).cmdAllow,       // allow token [pub=…] [sub=…]: a new list
+	"reauth":      (*scenario).cmdReauth,      // reauth name token
 	"block":       (*scenario).cmdBlock,       // block account
 	"connect":     (*scenario).cmdConnect,     // connect name [id=] [v=5] [clean] [expiry=] [token=] [rm=] [max=] [will=topic,payload,flags] [delay=]
 	"disconnect":  (*scenario).cmdDisconnect,  // disconnect name [code=] [expiry=]
@@ -153,6 +154,14 @@ func (s *scenario) cmdAllow(a *args) {
 	if _, err := s.directory.UpdateToken(s.tokens[a.word(0)], auth.TokenSpec{Access: access(a)}); err != nil {
 		s.t.Fatalf("%s: %v", a.line, err)
 	}
+}
+
+func (s *scenario) cmdReauth(a *args) {
+	grant, err := s.directory.LoginKey(s.keys[a.word(1)], testAddr.Addr(), time.Now())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.call(a.word(0), func(t *broker.Turn, l broker.Link) error { return l.Reauthenticate(t, grant) })
 }
 
 func (s *scenario) cmdBlock(a *args) {

@@ -100,6 +100,12 @@ func (s *Session) adopt(t *Turn, a *attachment, g *auth.Grant) {
 		return
 	}
 	a.grant, a.rights = g, g.Rights(s.clientID)
+	if s.token != g.Token && s.will != nil {
+		// From now on the Will is the new token's, and stands and falls with it.
+		m := *s.will.message
+		m.Token = g.Token
+		s.will = &will{message: m.MarkKept(), delay: s.will.delay, due: s.will.due}
+	}
 	s.token = g.Token
 	s.reauthorise(t, a.rights)
 	s.dropUnacknowledged(t, a)
