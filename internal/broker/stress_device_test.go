@@ -155,7 +155,7 @@ func (l *stressLoop) connect(d *device, clean bool, r *rand.Rand) {
 		case err != nil:
 			// A newer one may have come while this one waited.
 			var e *mqtt.Error
-			if !errors.As(err, &e) || e.Code != mqtt.ConnectionRateExceeded {
+			if !l.s.log.dead.Load() && (!errors.As(err, &e) || e.Code != mqtt.ConnectionRateExceeded) {
 				l.s.fail("%s: refused: %v", d.name, err)
 			}
 			p.closed, p.refused = true, true
