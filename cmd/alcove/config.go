@@ -24,14 +24,21 @@ import (
 var flagKeys = []string{"data", "mqtt", "mqtts", "http", "https", "unix"}
 
 // foreignEnv are variables with our prefix that are no settings: other commands and
-// the test suites read them.
+// the test suites read them, or Kubernetes sets them for a service named alcove.
 var foreignEnv = []string{
+	"ALCOVE_PORT",
 	"ALCOVE_CONFIG", "ALCOVE_TOKEN", "ALCOVE_URL", "ALCOVE_BIN", "ALCOVE_BINARY",
 	"ALCOVE_MQTTS_URL", "ALCOVE_WS_URL", "ALCOVE_WSS_URL",
 }
 
-// foreignPrefix begins the variables that only tests read.
-const foreignPrefix = "ALCOVE_TEST_"
+// foreignPrefixes begin more of them.
+var foreignPrefixes = []string{"ALCOVE_TEST_", "ALCOVE_SERVICE_", "ALCOVE_PORT_"}
+
+// foreign tells whether the variable is none of ours.
+func foreign(name string) bool {
+	return slices.Contains(foreignEnv, name) ||
+		slices.ContainsFunc(foreignPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
 
 // origin is where the value of a key came from, and the value as it was given.
 type origin struct {
@@ -173,7 +180,7 @@ func (c *configuration) loadEnv(environ []string) (faults []error) {
 		byEnv[key.env()] = key.name
 	}
 	for _, name := range k.Keys() {
-		if slices.Contains(foreignEnv, name) || strings.HasPrefix(name, foreignPrefix) {
+		if foreign(name) {
 			continue
 		}
 		known, ok := byEnv[name]

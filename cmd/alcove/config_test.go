@@ -62,7 +62,8 @@ func TestConfigFileFromEnvironment(t *testing.T) {
 	if err := os.WriteFile(path, []byte("http: off\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := configure(t, "", []string{"ALCOVE_CONFIG=" + path, "ALCOVE_TOKEN=x", "ALCOVE_TEST_X=1", "OTHER=1"}, nil)
+	c, err := configure(t, "", []string{"ALCOVE_CONFIG=" + path, "ALCOVE_TOKEN=x", "ALCOVE_TEST_X=1", "OTHER=1",
+		"ALCOVE_PORT=tcp://10.0.0.1:1883", "ALCOVE_PORT_1883_TCP_PROTO=tcp", "ALCOVE_SERVICE_HOST=10.0.0.1"}, nil)
 	if err != nil || c.server.HTTP != server.Off {
 		t.Errorf("%+v, %v", c, err)
 	}
