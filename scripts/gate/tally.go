@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +14,20 @@ import (
 type tally struct {
 	passed, failed int
 	failures       []string // "package: test", in the order they came
-	skips          []string // "package: test: reason"
+	skips          []skipped
+}
+
+// skipped is something that did not run.
+type skipped struct {
+	pkg    string // empty for what is no test
+	test   string
+	reason string
+}
+
+// name is what was skipped, without the subtest.
+func (s skipped) name() string {
+	top, _, _ := strings.Cut(s.test, "/")
+	return strings.TrimSpace(s.pkg + " " + top)
 }
 
 // fail counts one failure of what and prints why at once.
@@ -22,13 +37,25 @@ func (t *tally) fail(what, why string) {
 	fmt.Printf("FAIL %s: %s\n", what, why)
 }
 
-// skip names something that did not run.
-func (t *tally) skip(what string) { t.skips = append(t.skips, what) }
+// skip names something that did not run, once.
+func (t *tally) skip(s skipped) {
+	if !slices.Contains(t.skips, s) {
+		t.skips = append(t.skips, s)
+	}
+}
 
-// report prints every skip and failure by name, then the one-line summary.
+// report prints what was skipped, subtests with the same reason in one line, and every
+// failure by name, then the one-line summary.
 func (t *tally) report(w io.Writer) {
+	groups := map[string]int{}
 	for _, s := range t.skips {
-		fmt.Fprintf(w, "skipped: %s\n", s)
+		groups[s.name()+": "+s.reason]++
+	}
+	for _, line := range slices.Sorted(maps.Keys(groups)) {
+		if n := groups[line]; n > 1 {
+			line += fmt.Sprintf(" (%d subtests)", n)
+		}
+		fmt.Fprintf(w, "skipped: %s\n", line)
 	}
 	for _, f := range t.failures {
 		fmt.Fprintf(w, "failed: %s\n", f)
@@ -141,13 +168,13 @@ func (r *reader) testEnd(key string, e event) {
 		r.lost[e.Package]++
 		fmt.Fprint(r.out, r.text(key))
 	case "skip":
-		r.t.skip(name + reason(r.text(key)))
+		r.t.skip(skipped{e.Package, e.Test, reason(r.text(key))})
 	}
 	// What a test says about itself in a log line that begins with "skipped:"
 	// is told even when the test passes.
 	for line := range strings.Lines(r.text(key)) {
 		if _, what, ok := strings.Cut(line, "skipped: "); ok && e.Action == "pass" {
-			r.t.skip(name + ": " + strings.TrimSpace(what))
+			r.t.skip(skipped{e.Package, e.Test, strings.TrimSpace(what)})
 		}
 	}
 }
@@ -189,9 +216,9 @@ func reason(text string) string {
 		}
 		// "file_test.go:12: why"
 		if _, why, ok := strings.Cut(line, ": "); ok && strings.Contains(line, ".go:") {
-			return ": " + strings.TrimPrefix(why, "skipped: ")
+			return strings.TrimPrefix(why, "skipped: ")
 		}
-		return ": " + line
+		return line
 	}
-	return ""
+	return "no reason given"
 }

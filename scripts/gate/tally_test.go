@@ -41,7 +41,7 @@ func TestReaderCountsEveryEnd(t *testing.T) {
 	if want := []string{"a TestBad", "b", "c"}; !slices.Equal(tl.failures, want) {
 		t.Errorf("failures %q, want %q", tl.failures, want)
 	}
-	if want := []string{"a TestOff: no mosquitto"}; !slices.Equal(tl.skips, want) {
+	if want := []skipped{{"a", "TestOff", "no mosquitto"}}; !slices.Equal(tl.skips, want) {
 		t.Errorf("skips %q, want %q", tl.skips, want)
 	}
 	for _, want := range []string{"broken here", "undefined: x", "did not end: c TestHangs", "test timed out", "ok   d", "not an event"} {
@@ -55,10 +55,12 @@ func TestReaderCountsEveryEnd(t *testing.T) {
 }
 
 func TestReportEndsInTheSummary(t *testing.T) {
-	tl := tally{passed: 7, failed: 1, failures: []string{"a TestBad"}, skips: []string{"race detector: no C compiler"}}
+	tl := tally{passed: 7, failed: 1, failures: []string{"a TestBad"}, skips: []skipped{
+		{"", "race detector", "no C compiler"}, {"a", "TestPeer/one", "no peer"}, {"a", "TestPeer/two", "no peer"},
+	}}
 	var out strings.Builder
 	tl.report(&out)
-	want := "skipped: race detector: no C compiler\nfailed: a TestBad\n7 passed, 1 failed\n"
+	want := "skipped: a TestPeer: no peer (2 subtests)\nskipped: race detector: no C compiler\nfailed: a TestBad\n7 passed, 1 failed\n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}
