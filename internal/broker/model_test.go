@@ -24,7 +24,7 @@ func TestModel(t *testing.T) {
 				m.publishers = 1
 				m.expect("p", "CONNACK", nil)
 			})
-			for range rapid.IntRange(1, 60).Draw(rt, "length") {
+			for range 40 + m.draw("length", 80) {
 				m.step()
 			}
 		})
@@ -294,10 +294,18 @@ func (m *model) ungroup() {
 	}
 }
 
+// draw draws a number below n, all alike: rapid by itself prefers small ones,
+// which makes for dull stories.
+func (m *model) draw(label string, n int) int {
+	return int(rapid.Uint32().Draw(m.rt, label)*2654435761>>8) % n
+}
+
+func oneOf[T any](m *model, label string, list []T) T { return list[m.draw(label, len(list))] }
+
 func (m *model) step() {
-	name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(m.rt, "client")
+	name := oneOf(m, "client", []string{"a", "b", "c"})
 	s := m.sessions[name]
-	switch n := rapid.IntRange(0, 19).Draw(m.rt, "command"); {
+	switch n := m.draw("command", 20); {
 	case n == 0:
 		m.restart()
 	case n < 8:
@@ -336,9 +344,9 @@ func (m *model) connect(name string) {
 	if s != nil && s.online {
 		m.command("advance 11s", func() {}) // takeovers are damped
 	}
-	clean := rapid.IntRange(0, 5).Draw(m.rt, "clean") == 0
-	expiry := rapid.SampledFrom([]int{0, 1_000_000, 1_000_000}).Draw(m.rt, "expiry")
-	window := rapid.SampledFrom([]int{1, 2, 3, 100}).Draw(m.rt, "window")
+	clean := m.draw("clean", 6) == 0
+	expiry := oneOf(m, "expiry", []int{0, 1_000_000, 1_000_000})
+	window := oneOf(m, "window", []int{1, 2, 3, 100})
 	line := fmt.Sprintf("connect %s expiry=%d rm=%d", name, expiry, window)
 	if clean {
 		line += " clean"
@@ -365,8 +373,8 @@ func (m *model) connect(name string) {
 }
 
 func (m *model) subscribe(name string, s *modelSession) {
-	filter := rapid.SampledFrom([]string{"t/#", "t/+", "t/1", "r/#", sharedFilter}).Draw(m.rt, "filter")
-	sub := modelSub{qos: rapid.IntRange(0, 2).Draw(m.rt, "qos"), sid: rapid.IntRange(0, 3).Draw(m.rt, "sid")}
+	filter := oneOf(m, "filter", []string{"t/#", "t/+", "t/1", "r/#", sharedFilter})
+	sub := modelSub{qos: m.draw("qos", 3), sid: m.draw("sid", 4)}
 	switch filter {
 	case "r/#": // all that is retained is sent with QoS 0
 		sub.qos = 0
@@ -390,7 +398,7 @@ func (m *model) subscribe(name string, s *modelSession) {
 }
 
 func (m *model) unsubscribe(name string, s *modelSession) {
-	filter := rapid.SampledFrom([]string{"t/#", "t/+", "t/1", "r/#", sharedFilter}).Draw(m.rt, "filter")
+	filter := oneOf(m, "filter", []string{"t/#", "t/+", "t/1", "r/#", sharedFilter})
 	m.command(fmt.Sprintf("unsubscribe %s %s", name, filter), func() {
 		code := "0x00"
 		if _, ok := s.subs[filter]; !ok {
@@ -405,8 +413,8 @@ func (m *model) unsubscribe(name string, s *modelSession) {
 }
 
 func (m *model) publish() {
-	topic := rapid.SampledFrom([]string{"t/1", "t/2", "t/1/x", "r/1", "r/2", "s/1"}).Draw(m.rt, "topic")
-	qos := rapid.IntRange(0, 2).Draw(m.rt, "qos")
+	topic := oneOf(m, "topic", []string{"t/1", "t/2", "t/1/x", "r/1", "r/2", "s/1"})
+	qos := m.draw("qos", 3)
 	if topic == "s/1" { // who gets a QoS 0 message leaves no trace to check
 		qos = max(qos, 1)
 	}
@@ -415,7 +423,7 @@ func (m *model) publish() {
 	line := fmt.Sprintf("publish p %s %s q=%d id=%d", topic, payload, qos, m.count)
 	if topic[0] == 'r' {
 		qos = 0
-		empty := rapid.IntRange(0, 3).Draw(m.rt, "empty") == 0
+		empty := m.draw("empty", 4) == 0
 		line = fmt.Sprintf("publish p %s %s retain", topic, payload)
 		if empty {
 			payload, line = "", fmt.Sprintf("publish p %s retain", topic)
@@ -441,6 +449,9 @@ func (m *model) publish() {
 		}
 	})
 	if qos == 2 {
+		if m.draw("repeated", 3) == 0 { // [MQTT-4.3.3-10]
+			m.command(line+" dup", func() { m.expect("p", fmt.Sprintf("PUBREC id=%d", m.count), nil) })
+		}
 		m.command(fmt.Sprintf("ack p PUBREL id=%d", m.count), func() { m.expect("p", fmt.Sprintf("PUBCOMP id=%d", m.count), nil) })
 	}
 }
@@ -492,7 +503,7 @@ func (m *model) acknowledge(name string, s *modelSession) {
 	if len(sent) == 0 {
 		return
 	}
-	x := rapid.SampledFrom(sent).Draw(m.rt, "message")
+	x := oneOf(m, "message", sent)
 	over := func() {
 		s.queue = slices.DeleteFunc(s.queue, func(y *modelMessage) bool { return y == x })
 		m.pump(name)
@@ -502,7 +513,7 @@ func (m *model) acknowledge(name string, s *modelSession) {
 		m.command(fmt.Sprintf("ack %s PUBACK%s", name, x.id), over)
 	case x.released:
 		m.command(fmt.Sprintf("ack %s PUBCOMP%s", name, x.id), over)
-	case rapid.IntRange(0, 4).Draw(m.rt, "refuse") == 0:
+	case m.draw("refuse", 5) == 0:
 		m.command(fmt.Sprintf("ack %s PUBREC%s code=0x80", name, x.id), over)
 	default:
 		m.command(fmt.Sprintf("ack %s PUBREC%s", name, x.id), func() {
