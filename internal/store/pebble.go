@@ -23,6 +23,10 @@ const (
 	walBytesPerSync = 1 << 20
 	maxOpenFiles    = 1000
 	slowDisk        = 5 * time.Second // longer operations are logged
+	// freeDelay is how long what was deleted may stay on the disk for want of
+	// further writes. Without it a disk that is nearly full would stay so: nothing
+	// is written there, since it is refused, and so nothing would be freed.
+	freeDelay = 10 * time.Second
 
 	// backgroundPause is how long a flush or compaction that failed waits before it
 	// is tried again, backgroundLog how often that is logged.
@@ -53,6 +57,7 @@ func openPebble(dir string, base vfs.FS, cacheSize int64, f *fault) (*pebbleEngi
 		L0StopWritesThreshold:       24,
 		MaxOpenFiles:                maxOpenFiles,
 		WALBytesPerSync:             walBytesPerSync,
+		FlushDelayDeleteRange:       freeDelay,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		// Message bodies are read by id, and only where they are; a filter would
 		// be asked for keys that exist. So there is none.
