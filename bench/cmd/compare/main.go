@@ -105,6 +105,9 @@ func measure(ctx context.Context, o options, makers []*maker) (table, error) {
 			}
 			for _, m := range order {
 				n++
+				if results.series(scenario, m.name).err != nil {
+					continue // it failed before, perhaps by the whole time limit
+				}
 				s, err := m.sample(ctx, o, scenario)
 				if ctx.Err() != nil {
 					return nil, ctx.Err()

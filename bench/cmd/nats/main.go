@@ -58,8 +58,9 @@ func serve(listen, cert, key string) error {
 		MQTT: server.MQTTOpts{
 			Host: host,
 			Port: port,
-			// Why: the window of QoS 1 and 2 must not be what stops the run.
-			MaxAckPending: 1<<16 - 1,
+			// Why: the window of QoS 1 and 2 must not be what stops the run. With the
+			// largest one, 65,535, it refuses some subscriptions of QoS 2.
+			MaxAckPending: 1 << 13,
 			// Nor a slow answer of its own store on one busy core.
 			JSAPITimeout: time.Minute,
 		},
