@@ -152,6 +152,9 @@ func (q *queue) compact() {
 	}
 	clear(q.items[w:])
 	q.items, q.head, q.next, q.holes = q.items[:w], 0, next, 0
+	if c := cap(q.items); c > 1024 && c > 8*w { // a backlog's room goes with it
+		q.items = append(make([]entry, 0, 2*w), q.items...)
+	}
 }
 
 // skip moves next past entries that are done, which stay holes, or taken.
@@ -254,7 +257,7 @@ func (q *queue) done(e *entry) {
 		if cap(q.items) > 64 {
 			q.items = nil
 		}
-	case q.holes > 64 && q.holes*2 > len(q.items)-q.head:
+	case q.holes > 64 && q.holes*2 > len(q.items)-q.head, q.head > 256 && q.head*4 > len(q.items)*3:
 		q.compact()
 	}
 }
