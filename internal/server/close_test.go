@@ -30,6 +30,22 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%v: % x behind CONNACK", v, rest)
 		}
 	}
+	for _, v := range versions { // a CONNECT above its own bound, EXT-LIM-1
+		p := h.dial()
+		p.version = v
+		p.write(connectPacket(v, "c", strings.Repeat("x", 64), func(c *mqtt.Connect) {
+			c.HasPassword, c.Password = true, make([]byte, 60_000)
+			c.HasWill, c.Will = true, mqtt.Will{Topic: []byte("a"), Payload: make([]byte, 60_000)}
+			c.ClientID = make([]byte, 60_000)
+		}))
+		if v == mqtt.V5 {
+			if got := p.refusal(); got != mqtt.PacketTooLarge {
+				t.Errorf("got %v", got)
+			}
+		} else if b := p.closed(); len(b) > 0 {
+			t.Errorf("%v: got % x", v, b)
+		}
+	}
 	for _, v := range versions { // "topic name invalid" has no code in 3.x
 		p := h.dial()
 		p.version = v

@@ -89,6 +89,9 @@ func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 	}
 	size = n + h.Remaining
 	if size > c.packetLimit() {
+		if c.state == stateNew && asksForV5(b[n:]) {
+			c.out.version = mqtt.V5 // so that CONNACK says why
+		}
 		c.fail(t, errPacketTooLarge) // [MQTT-3.2.2-15] [EXT-LIM-1]
 		return len(b), 0
 	}
@@ -98,6 +101,12 @@ func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 	c.loop.stats.packetsIn.Add(1)
 	c.packet(t, h, b[n:size])
 	return size, size
+}
+
+// asksForV5 tells whether the body of a CONNECT begins as one of MQTT 5 does.
+func asksForV5(body []byte) bool {
+	const begin = "\x00\x04MQTT\x05"
+	return len(body) >= len(begin) && string(body[:len(begin)]) == begin
 }
 
 // packetLimit is the largest packet that the client may send now.
