@@ -512,7 +512,15 @@ func (s *stress) compare(who string, x stream, acked map[int]bool, got map[int]i
 // leaveAll ends every session and checks that nothing is left.
 func (s *stress) leaveAll() {
 	s.settle()
+	const dropped = 2 // this account goes with everything in it, while it is used
+	ids, err := s.directory.DeleteAccount(s.accounts[dropped])
+	if err = errors.Join(err, s.broker.DropAccounts(ids)); err != nil {
+		s.fail("dropping an account: %v", err)
+	}
 	for i, d := range s.devices {
+		if d.account == dropped {
+			continue
+		}
 		d.persistent = false
 		l := s.loops[i%stressLoops]
 		l.leave(nil, func(*broker.Turn) { l.connect(d, true, rand.New(rand.NewPCG(s.seed, 0))) })
