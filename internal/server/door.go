@@ -14,11 +14,12 @@ import (
 
 // door is what clients come in by.
 type door struct {
-	plain []*plainDoor   // MQTT over TCP and Unix sockets, taken by the loops
-	nets  []net.Listener // TLS and HTTP, taken by goroutines of their own
-	http  []*http.Server
-	addrs Addrs
-	busy  sync.WaitGroup // the goroutines
+	plain  []*plainDoor   // MQTT over TCP and Unix sockets, taken by the loops
+	nets   []net.Listener // TLS and HTTP, taken by goroutines of their own
+	http   []*http.Server
+	addrs  Addrs
+	busy   sync.WaitGroup // the goroutines
+	served sync.WaitGroup // connections that net/http has
 	// hands bounds the TLS handshakes that are under way, ctx ends them.
 	hands chan struct{}
 	ctx   context.Context
@@ -157,6 +158,16 @@ func (d *door) shut(ctx context.Context) {
 		}
 	}
 	d.busy.Wait()
+	// net/http closes idle connections without waiting for their goroutines.
+	gone := make(chan struct{})
+	go func() {
+		d.served.Wait()
+		close(gone)
+	}()
+	select {
+	case <-gone:
+	case <-ctx.Done():
+	}
 }
 
 // trusted tells whether connections from a begin with a PROXY header.

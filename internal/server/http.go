@@ -115,8 +115,14 @@ func (d *door) serveHTTP(s *Server, ln net.Listener) {
 		MaxHeaderBytes:    httpHeaderMax,
 		ErrorLog:          log.New(httpNoise{s}, "", 0),
 		ConnState: func(_ net.Conn, state http.ConnState) {
-			if state == http.StateClosed {
+			switch state {
+			case http.StateNew:
+				d.served.Add(1)
+			case http.StateHijacked:
+				d.served.Done()
+			case http.StateClosed:
 				s.leave()
+				d.served.Done()
 			}
 		},
 	}
