@@ -2,8 +2,10 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -62,12 +64,12 @@ func (k key) env() string {
 // keys are all settings, in the order in which they are shown.
 var keys = append(append(append([]key{
 	{name: "data", fallback: "./alcove-data", about: "directory of everything that is kept", take: text(func(s *settings) *string { return &s.data })},
-	{name: "mqtt", fallback: server.DefaultMQTT, about: "MQTT over TCP: host:port, or off", take: text(func(s *settings) *string { return &s.server.MQTT })},
-	{name: "mqtts", fallback: server.DefaultMQTTS, about: "MQTT over TLS", take: text(func(s *settings) *string { return &s.server.MQTTS })},
-	{name: "http", fallback: server.DefaultHTTP, about: "REST and WebSocket", take: text(func(s *settings) *string { return &s.server.HTTP })},
-	{name: "https", fallback: server.DefaultHTTPS, about: "REST and WebSocket over TLS", take: text(func(s *settings) *string { return &s.server.HTTPS })},
+	{name: "mqtt", fallback: server.DefaultMQTT, about: "MQTT over TCP: host:port, or off", take: listener(func(s *settings) *string { return &s.server.MQTT })},
+	{name: "mqtts", fallback: server.DefaultMQTTS, about: "MQTT over TLS", take: listener(func(s *settings) *string { return &s.server.MQTTS })},
+	{name: "http", fallback: server.DefaultHTTP, about: "REST and WebSocket", take: listener(func(s *settings) *string { return &s.server.HTTP })},
+	{name: "https", fallback: server.DefaultHTTPS, about: "REST and WebSocket over TLS", take: listener(func(s *settings) *string { return &s.server.HTTPS })},
 	{name: "unix", fallback: server.Off, about: "MQTT over a Unix socket: its path, or off", take: text(func(s *settings) *string { return &s.server.Unix })},
-	{name: "operator_token", about: "key of the operator's token: 64 letters and digits", secret: true, take: text(func(s *settings) *string { return &s.auth.OperatorToken })},
+	{name: "operator_token", about: "key of the operator's token: 64 letters and digits", secret: true, take: takeOperatorToken},
 	{name: "anonymous_token", fallback: "0", about: "id of the token whose rights clients without credentials get; 0: none do", take: whole(0, 1<<62, func(s *settings, n int64) { s.server.Anonymous = auth.TokenID(n) })},
 	{name: "reserved_prefix", fallback: "flespi", about: "first level of the broker's own topics", take: takePrefix},
 	{name: "proxy_trusted", about: "networks whose connections begin with a PROXY protocol header", take: takeNetworks},
@@ -181,6 +183,48 @@ func text(field func(*settings) *string) func(*settings, any) error {
 		*field(s), err = scalar(v)
 		return err
 	}
+}
+
+// listener takes where to listen: host:port, where the host may be empty (all
+// addresses) and the port 0 (a free one), or off.
+func listener(field func(*settings) *string) func(*settings, any) error {
+	return func(s *settings, v any) error {
+		t, err := scalar(v)
+		if err != nil {
+			return err
+		}
+		if t == server.Off || t == "" { // empty: the default
+			*field(s) = t
+			return nil
+		}
+		_, port, err := net.SplitHostPort(t)
+		if err == nil {
+			_, err = net.LookupPort("tcp", port)
+		}
+		if err != nil || port == "" {
+			return fmt.Errorf("%q is not host:port or off", t)
+		}
+		*field(s) = t
+		return nil
+	}
+}
+
+// takeOperatorToken takes the key of the operator's token, or nothing. The
+// error does not show it.
+func takeOperatorToken(s *settings, v any) error {
+	t, err := scalar(v)
+	if err != nil {
+		return err
+	}
+	good := len(t) == 64
+	for _, c := range t {
+		good = good && (c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z')
+	}
+	if t != "" && !good {
+		return errors.New("must be 64 letters (A-Z, a-z) and digits")
+	}
+	s.auth.OperatorToken = t
+	return nil
 }
 
 func texts(field func(*settings) *[]string) func(*settings, any) error {
