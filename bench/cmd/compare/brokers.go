@@ -208,6 +208,9 @@ func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample
 	return m.drive(ctx, o, scenario, addr, broker.Process.Pid)
 }
 
+// sockets are the addresses in a network error, which are different in each run.
+var sockets = regexp.MustCompile(`(read|write|dial) tcp \S+: `)
+
 // drive runs `alcove bench`. taskset replaces itself by the broker, so that the
 // broker's process id is the one that was started.
 func (m *maker) drive(ctx context.Context, o options, scenario, addr string, pid int) (*sample, error) {
@@ -224,7 +227,7 @@ func (m *maker) drive(ctx context.Context, o options, scenario, addr string, pid
 	var out, errs bytes.Buffer
 	driver.Stdout, driver.Stderr = &out, &errs
 	if err := driver.Run(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, last(errs.String()))
+		return nil, fmt.Errorf("%w: %s", err, sockets.ReplaceAllString(last(errs.String()), ""))
 	}
 	var s sample
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
