@@ -12,11 +12,13 @@ import (
 // and what its idle connections cost is what its owner sees. While it works, the
 // collector's own pace is left alone.
 const (
-	tidyEvery = 5 * time.Second
+	tidyEvery = 2 * time.Second
 	// quietBytes is how little may have been allocated since the last look for
 	// the broker to count as quiet.
-	quietBytes = 4 << 20
-	// worthwhile is how much must be free, and not yet given back.
+	quietBytes = 2 << 20
+	// worthwhile is how much must be free and not given back, or have been
+	// allocated since the last time, for a collection to pay; beside that, a
+	// quarter of the heap, since collecting a large one costs more.
 	worthwhile = 16 << 20
 )
 
@@ -32,23 +34,24 @@ func tidy(ctx context.Context) {
 			return
 		case <-clock.C:
 		}
-		allocated, spare := memory()
+		allocated, live, spare := memory()
 		quiet := allocated-last < quietBytes
 		last = allocated
-		if quiet && (spare >= worthwhile || allocated-collected >= worthwhile) {
+		if pays := max(worthwhile, live/4); quiet && (spare >= pays || allocated-collected >= pays) {
 			debug.FreeOSMemory()
 			collected = allocated
 		}
 	}
 }
 
-// memory returns the bytes allocated since the start, and those that are free
-// and still held.
-func memory() (allocated, spare uint64) {
+// memory returns the bytes allocated since the start, those of the heap's
+// objects, and those that are free and still held.
+func memory() (allocated, live, spare uint64) {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(samples)
-	return samples[0].Value.Uint64(), samples[1].Value.Uint64()
+	return samples[0].Value.Uint64(), samples[1].Value.Uint64(), samples[2].Value.Uint64()
 }
