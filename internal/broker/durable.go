@@ -13,6 +13,17 @@ func (ns *Namespace) durability() (durable, sync bool) {
 	return true, true
 }
 
+// mayStore tells whether a message of the account can end up in the log: where
+// it, or one above it, is not in memory only.
+func (ns *Namespace) mayStore() bool {
+	for n := ns; n != nil; n = n.parent {
+		if durable, _ := n.durability(); durable {
+			return true
+		}
+	}
+	return false
+}
+
 // durable tells whether the session's changes go to the log, and whether with
 // fsync [EXT-SES-4]. A session that is in the log stays there until its end: if
 // the account's durability becomes memory meanwhile, its changes are still

@@ -35,7 +35,7 @@ func (s *Session) refuse(t *Turn, a *attachment, p *mqtt.Publish) (mqtt.ReasonCo
 	if t.b.features.PayloadFormatCheck && p.Props.PayloadFormat == 1 && !utf8.Valid(p.Payload) {
 		return mqtt.PayloadFormatInvalid, "the payload is not UTF-8"
 	}
-	if (p.QoS > 0 || p.Retain) && t.b.storeRefuses() {
+	if (p.QoS > 0 || p.Retain) && s.ns.mayStore() && t.b.storeRefuses() {
 		return mqtt.QuotaExceeded, errStoreFull
 	}
 	return mqtt.Success, ""
