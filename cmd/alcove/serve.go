@@ -60,6 +60,7 @@ type house struct {
 // serve runs a broker until a signal ends it or ctx does.
 func serve(ctx context.Context, c *configuration, out, errOut io.Writer) error {
 	raiseFileLimit()
+	spareProcessor(&c.server)
 	debug.SetGCPercent(c.memory.gc)
 	if c.memory.limit > 0 {
 		debug.SetMemoryLimit(c.memory.limit)
