@@ -22,18 +22,23 @@ func (q *queue) wanted() (seqs []uint64, ids []MessageID) {
 	return seqs, ids
 }
 
+// beginPaging lists what is to be read and notes that it is; nothing where a
+// reading is under way already.
+func (q *queue) beginPaging() (seqs []uint64, ids []MessageID) {
+	if q.paging {
+		return nil, nil
+	}
+	seqs, ids = q.wanted()
+	q.paging = len(ids) > 0
+	return seqs, ids
+}
+
 // pageIn begins a reading for the session. Under s.mu.
 func (s *Session) pageIn(t *Turn) {
-	q := s.queue
-	if q.paging {
-		return
-	}
-	seqs, ids := q.wanted()
+	seqs, ids := s.queue.beginPaging()
 	if len(ids) == 0 {
-		// Without an id there is nothing to read: it cannot be.
 		return
 	}
-	q.paging = true
 	t.b.read(s.ns.top, ids, func(found map[MessageID]*Message, err error) {
 		t.b.do(func(t *Turn) {
 			s.mu.Lock()
@@ -53,15 +58,10 @@ func (s *Session) pageIn(t *Turn) {
 
 // pageIn begins a reading for the group. Under g.mu.
 func (g *Group) pageIn(t *Turn) {
-	q := &g.queue
-	if q.paging {
-		return
-	}
-	seqs, ids := q.wanted()
+	seqs, ids := g.queue.beginPaging()
 	if len(ids) == 0 {
 		return
 	}
-	q.paging = true
 	t.b.read(g.ns.top, ids, func(found map[MessageID]*Message, err error) {
 		t.b.do(func(t *Turn) {
 			g.mu.Lock()
