@@ -124,9 +124,9 @@ func (s *Session) deadline() int64 {
 // Under s.mu.
 func (t *Turn) giveBackAll(s *Session) {
 	for _, sub := range s.subs.all() {
-		if sub.group != nil {
-			if seqs := s.giveBack(t, sub.group); len(seqs) > 0 {
-				t.returned = append(t.returned, returned{sub.group, seqs})
+		if sub.group() != nil {
+			if seqs := s.giveBack(t, sub.group()); len(seqs) > 0 {
+				t.returned = append(t.returned, returned{sub.group(), seqs})
 			}
 		}
 	}
@@ -160,8 +160,8 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 	s.will = nil
 	for _, sub := range s.subs.all() {
 		s.remove(sub)
-		if sub.group != nil {
-			t.leaving = append(t.leaving, leaving{g: sub.group, s: s, seqs: s.giveBack(t, sub.group)})
+		if sub.group() != nil {
+			t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, seqs: s.giveBack(t, sub.group())})
 		}
 	}
 	if s.recorded {

@@ -62,7 +62,7 @@ func (s *Session) enter(t *Turn, a *attachment, sync bool) (ticket uint64) {
 func (g *Group) enter(t *Turn) {
 	if !g.recorded {
 		g.recorded = true
-		g.record(t, false, Record{Kind: KindGroup, Group: &GroupRecord{Share: g.key.share, Inner: g.key.inner}})
+		g.record(t, false, Record{Kind: KindGroup, Group: &GroupRecord{Share: g.key.share, Inner: g.key.rest}})
 	}
 }
 

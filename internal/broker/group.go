@@ -32,20 +32,28 @@ type Group struct {
 	queue    queue
 }
 
-type groupKey struct{ share, inner string }
+// groupKey is the identity of a group in its account: the canonical group text and
+// the text inside, "$filter" included [EXT-SHR-5].
+type groupKey struct{ share, rest string }
 
 // group returns the share group, and makes it where it is missing.
 func (ns *Namespace) group(f topic.Filter) *Group {
-	key := groupKey{f.Share, f.Inner}
+	key := groupKey{f.Group, f.Rest}
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
 	if g := ns.groups[key]; g != nil {
 		return g
 	}
-	g := &Group{ns: ns, id: ns.b.newOwner(), key: key, members: make(map[*Session]*member)}
-	g.entry = &Subscription{group: g, filter: f.Inner}
+	g := ns.newGroup(ns.b.newOwner(), key, f)
 	ns.groups[key] = g
 	ns.tree.Add(f.Inner, g.entry)
+	return g
+}
+
+// newGroup makes a group without members, which is not in the tree yet.
+func (ns *Namespace) newGroup(id OwnerID, key groupKey, f topic.Filter) *Group {
+	g := &Group{ns: ns, id: id, key: key, members: make(map[*Session]*member)}
+	g.entry = &Subscription{filter: f.Rest, more: &subscriptionMore{group: g, inner: f.Inner}}
 	return g
 }
 
@@ -107,7 +115,7 @@ func (g *Group) leave(t *Turn, s *Session, seqs []uint64) {
 func (g *Group) end(t *Turn) {
 	g.ended = true
 	delete(g.ns.groups, g.key)
-	g.ns.tree.Remove(g.key.inner, g.entry)
+	g.ns.tree.Remove(g.entry.inner(), g.entry)
 	if g.recorded {
 		g.record(t, false, Record{Kind: KindGroupEnd, IDs: g.queue.references()})
 	}

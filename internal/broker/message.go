@@ -29,8 +29,9 @@ type Message struct {
 	Top     auth.AccountID
 	// Token published it.
 	Token auth.TokenID
-	// Published is when the broker took it, UNIX nanoseconds.
-	Published int64
+	// Stamp is its timestamp, UNIX microseconds [EXT-UP-1]; 0 while nobody has
+	// needed it.
+	Stamp int64
 
 	kept *Message // what Keep returned, or itself
 }

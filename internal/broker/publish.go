@@ -110,10 +110,9 @@ func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 		Topic: p.Topic, Payload: p.Payload, Forward: t.scratch.forward,
 		QoS: p.QoS, Retain: p.Retain,
 		Account: s.ns.account, Top: s.ns.top, Token: a.grant.Token,
-		Published: t.Now.UnixNano(),
 	}
 	if p.Props.HasMessageExpiry {
-		m.Expires = m.Published + int64(p.Props.MessageExpiry)*1e9
+		m.Expires = t.Now.UnixNano() + int64(p.Props.MessageExpiry)*1e9
 	}
 }
 

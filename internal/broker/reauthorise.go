@@ -18,8 +18,8 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 			if durable, sync := s.durable(); durable {
 				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.filter})
 			}
-			if old.group != nil {
-				t.leaving = append(t.leaving, leaving{g: old.group, s: s, seqs: s.giveBack(t, old.group)})
+			if old.group() != nil {
+				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, seqs: s.giveBack(t, old.group())})
 			}
 			t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, ClientID: s.clientID, Topic: old.filter,
 				Reason: "the token may not subscribe to this filter"})
@@ -32,8 +32,8 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 			s.install(&sub, f)
 			again = true
 			s.moveReplays(old, &sub)
-			if sub.group != nil {
-				t.leaving = append(t.leaving, leaving{g: sub.group, s: s, again: &sub})
+			if sub.group() != nil {
+				t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, again: &sub})
 			}
 		}
 	}

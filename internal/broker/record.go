@@ -132,7 +132,7 @@ type SubscriptionRecord struct {
 // GroupRecord is one stored share group.
 type GroupRecord struct {
 	Share string // the group's text
-	Inner string // the Topic Filter inside
+	Inner string // the text inside, "$filter" included
 }
 
 // Batch is what one group commit writes: records in order, all or nothing.

@@ -106,11 +106,17 @@ func (r *recovery) Group(top, account auth.AccountID, id OwnerID, rec GroupRecor
 		r.lost++
 		return nil
 	}
-	g := &Group{ns: ns, id: id, key: groupKey{rec.Share, rec.Inner}, recorded: true, members: make(map[*Session]*member)}
-	g.entry = &Subscription{group: g, filter: rec.Inner}
+	f, err := topic.Parse("$share/"+rec.Share+"/"+rec.Inner, r.b.limits.MaximumLevels)
+	if err != nil {
+		// The limits were narrowed since: its members' subscriptions go too.
+		r.b.logger.Warn("a stored share group is no longer valid", "account", account, "error", err)
+		return nil
+	}
+	g := ns.newGroup(id, groupKey{f.Group, f.Rest}, f)
+	g.recorded = true
 	r.takeOver(id, &g.queue, QueueState{Next: q.Next})
 	ns.groups[g.key] = g
-	ns.tree.Add(rec.Inner, g.entry)
+	ns.tree.Add(f.Inner, g.entry)
 	r.groups[id] = g
 	return nil
 }
@@ -128,7 +134,8 @@ func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
 		r.b.logger.Warn("a stored subscription is no longer valid", "account", s.ns.account, "error", err)
 		return nil
 	}
-	sub := &Subscription{s: s, filter: f.Text, id: rec.ID, options: rec.Options}
+	sub := newSubscription(s, f)
+	sub.id, sub.options = rec.ID, rec.Options
 	if rights := s.rights.Load(); rights != nil {
 		sub.partial = rights.Subscribe(f) != auth.Whole
 	}
@@ -194,8 +201,8 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 // without a member were only waiting for their record's removal.
 func (r *recovery) finish(t *Turn) {
 	for _, x := range r.shared {
-		x.sub.group = x.sub.s.ns.group(x.f)
-		x.sub.group.join(t, x.sub)
+		x.sub.more.group = x.sub.s.ns.group(x.f)
+		x.sub.more.group.join(t, x.sub)
 	}
 	for _, s := range r.sessions {
 		s.queue.settleOrder()

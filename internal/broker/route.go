@@ -124,7 +124,7 @@ func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {
 // join adds a matching subscription to the route.
 func (t *Turn) join(r *route, sub *Subscription, topic []byte, own bool) {
 	if sub.s == nil {
-		r.groups = append(r.groups, sub.group)
+		r.groups = append(r.groups, sub.group())
 		return
 	}
 	if sub.partial && !sub.s.mayReceive(topic) {

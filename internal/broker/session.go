@@ -307,8 +307,8 @@ func (s *Session) makeRoom(t *Turn, size int64) bool {
 func (s *Session) groups() []*Group {
 	var groups []*Group
 	for _, sub := range s.subs.all() {
-		if sub.group != nil {
-			groups = append(groups, sub.group)
+		if sub.group() != nil {
+			groups = append(groups, sub.group())
 		}
 	}
 	return groups

@@ -63,15 +63,16 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text stri
 		return mqtt.QuotaExceeded, errStoreFull
 	}
 	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
-	sub := &Subscription{s: s, filter: f.Text, id: id, options: o, partial: scope == auth.Partial}
+	sub := newSubscription(s, f)
+	sub.id, sub.options, sub.partial = id, o, scope == auth.Partial
 	isNew, ok := s.admit(t, sub, f)
 	if !ok {
 		return mqtt.QuotaExceeded, "the session has too many subscriptions"
 	}
 	t.note(Event{Code: EventSubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: f.Text})
-	if sub.group != nil {
-		for !sub.group.join(t, sub) {
-			sub.group = s.ns.group(f)
+	if sub.group() != nil {
+		for !sub.more.group.join(t, sub) {
+			sub.more.group = s.ns.group(f)
 		}
 		return mqtt.ReasonCode(o.QoS), ""
 	}
@@ -118,7 +119,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok b
 		// Namespace.mu comes before Session.mu. Only this loop adds to the
 		// session's subscriptions, so the bound still holds afterwards.
 		s.mu.Unlock()
-		sub.group = s.ns.group(f)
+		sub.more.group = s.ns.group(f)
 		s.mu.Lock()
 	}
 	isNew = s.install(sub, f)
@@ -206,13 +207,13 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCo
 		s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: text})
 	}
 	var unacked []uint64
-	if sub.group != nil {
-		unacked = s.giveBack(t, sub.group)
+	if sub.group() != nil {
+		unacked = s.giveBack(t, sub.group())
 	}
 	s.mu.Unlock()
 	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
-	if sub.group != nil {
-		sub.group.leave(t, s, unacked)
+	if sub.group() != nil {
+		sub.group().leave(t, s, unacked)
 	}
 	return mqtt.Success
 }

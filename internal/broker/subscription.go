@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"alcove/internal/auth"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -15,11 +16,66 @@ import (
 // In the tree a share group stands for its members: there s is nil.
 type Subscription struct {
 	s       *Session
-	group   *Group // of a shared subscription
-	filter  string // whole text, as sent
-	id      uint32 // Subscription Identifier, 0 none
+	filter  string            // whole text, as sent
+	more    *subscriptionMore // nil for a plain one
+	id      uint32            // Subscription Identifier, 0 none
 	options mqtt.SubscribeOptions
 	partial bool // each message's topic is checked against the rights [EXT-TOK-7]
+}
+
+// subscriptionMore is what few subscriptions have.
+type subscriptionMore struct {
+	group   *Group         // of a shared subscription
+	inner   string         // what topics are matched with, where it is not the whole text
+	account auth.AccountID // only messages from this account, 0 any [EXT-UP-3] [EXT-FIL-1]
+	given   bool           // account came as a property: a part of the identity [EXT-UP-3]
+	since   int64          // only retained messages newer than this, UNIX microseconds [EXT-RET-3]
+}
+
+// group returns the share group of a shared subscription, or nil.
+func (sub *Subscription) group() *Group {
+	if sub.more == nil {
+		return nil
+	}
+	return sub.more.group
+}
+
+// inner returns the Topic Filter that topics are matched with.
+func (sub *Subscription) inner() string {
+	if sub.more == nil || sub.more.inner == "" {
+		return sub.filter
+	}
+	return sub.more.inner
+}
+
+// account returns the only account whose messages the subscription takes, 0 for all.
+func (sub *Subscription) account() auth.AccountID {
+	if sub.more == nil {
+		return 0
+	}
+	return sub.more.account
+}
+
+// since returns the timestamp that retained messages must be newer than, UNIX
+// microseconds, 0 for all.
+func (sub *Subscription) since() int64 {
+	if sub.more == nil {
+		return 0
+	}
+	return sub.more.since
+}
+
+// wants tells whether the subscription's own condition takes the message. The
+// topic, the account and the rights have been seen to.
+func (sub *Subscription) wants(t *Turn, m *Message) bool { return true }
+
+// newSubscription makes the record of a filter, not yet installed.
+func newSubscription(s *Session, f topic.Filter) *Subscription {
+	sub := &Subscription{s: s, filter: f.Text}
+	if f.Inner != f.Text {
+		sub.more = &subscriptionMore{inner: f.Inner, account: auth.AccountID(f.Items.Account), since: f.Items.ModifiedSince}
+	}
+	return sub
 }
 
 // install puts sub into its session and the tree, the new record before the old
@@ -34,7 +90,7 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 	if f.Share == "" {
 		s.ns.tree.Add(f.Inner, sub)
 		if old != nil {
-			s.ns.tree.Remove(f.Inner, old)
+			s.ns.tree.Remove(old.inner(), old)
 		}
 	}
 	return old == nil
@@ -47,8 +103,8 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 func (s *Session) remove(sub *Subscription) {
 	s.subs.remove(sub)
 	s.ns.b.stats.Subscriptions.Add(-1)
-	if sub.group == nil {
-		s.ns.tree.Remove(sub.filter, sub)
+	if sub.group() == nil {
+		s.ns.tree.Remove(sub.inner(), sub)
 	}
 	s.gen.Add(1)
 }

@@ -55,9 +55,8 @@ func (t *Turn) fire(ns *Namespace, clientID string, w *will) {
 	}
 	m := *w.message
 	m.kept = nil
-	m.Published = t.Now.UnixNano()
 	if m.Expires != 0 {
-		m.Expires += m.Published
+		m.Expires += t.Now.UnixNano()
 	}
 	grant, err := t.b.directory.Standing(m.Token, t.Now)
 	switch {

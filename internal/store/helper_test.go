@@ -32,7 +32,7 @@ type plain struct {
 	Topic, Payload, Forward string
 	QoS                     mqtt.QoS
 	Retain                  bool
-	Expires, Published      int64
+	Expires, Stamp          int64
 	Account, Top            auth.AccountID
 	Token                   auth.TokenID
 	absent, foreign         bool
@@ -44,7 +44,7 @@ func plainOf(m *broker.Message) plain {
 	}
 	return plain{
 		Topic: string(m.Topic), Payload: string(m.Payload), Forward: string(m.Forward),
-		QoS: m.QoS, Retain: m.Retain, Expires: m.Expires, Published: m.Published,
+		QoS: m.QoS, Retain: m.Retain, Expires: m.Expires, Stamp: m.Stamp,
 		Account: m.Account, Top: m.Top, Token: m.Token,
 	}
 }
@@ -281,7 +281,7 @@ func session(id broker.OwnerID) broker.Record {
 }
 
 func message(topic, payload string) *broker.Message {
-	return &broker.Message{Topic: []byte(topic), Payload: []byte(payload), QoS: 1, Account: 1, Top: 1, Token: 9, Published: 12345}
+	return &broker.Message{Topic: []byte(topic), Payload: []byte(payload), QoS: 1, Account: 1, Top: 1, Token: 9, Stamp: 12345}
 }
 
 func publish(id broker.MessageID, m *broker.Message, targets ...broker.Target) broker.Record {

@@ -42,7 +42,7 @@ func (d *decoder) flags(field string) (q mqtt.QoS, retain bool) {
 func appendMessage(dst []byte, m *broker.Message) []byte {
 	dst = append(dst, encoding, packFlags(m.QoS, m.Retain))
 	dst = appendTime(dst, m.Expires)
-	dst = appendTime(dst, m.Published)
+	dst = appendTime(dst, m.Stamp)
 	dst = binary.AppendUvarint(dst, uint64(m.Account))
 	dst = binary.AppendUvarint(dst, uint64(m.Token))
 	dst = appendBytes(dst, m.Topic)
@@ -57,7 +57,7 @@ func decodeMessage(value []byte, top auth.AccountID) (*broker.Message, error) {
 	m := &broker.Message{Top: top}
 	m.QoS, m.Retain = d.flags("flags")
 	m.Expires = d.time("expires")
-	m.Published = d.time("published")
+	m.Stamp = d.time("stamp")
 	m.Account = auth.AccountID(d.uint("account", math.MaxUint64))
 	m.Token = auth.TokenID(d.uint("token", math.MaxUint64))
 	m.Topic = d.bytes("topic")

@@ -9,12 +9,29 @@ const sharePrefix = "$share/"
 type Filter struct {
 	Text  string // whole, as sent
 	Share string // the group of a shared subscription as sent, or ""
-	Inner string // Text without "$share/<group>/": what topics are matched with
+	Group string // Share in its canonical form: the identity of the group [EXT-SHR-4]
+	Rest  string // Text without "$share/<group>/", "$filter/…/" included: identifies the group too [EXT-SHR-5]
+	Inner string // Rest without "$filter/<items>/": what topics are matched with
+
+	Sticky bool   // Share has a sticky suffix [EXT-SHR-4]
+	From   uint16 // the fingerprint's first word, from zero
+	Count  uint16 // how many words it takes, at least 1
+	Items  Items  // of "$filter", zero without one [EXT-FIL-1]
 
 	Levels   int  // number of levels of Inner, at least 1
 	Wildcard bool // Inner has a '+' or '#' level
 	Selector bool // Inner has a level with a comma
 	Dollar   bool // Inner begins with '$'
+}
+
+// Items are what stands between "$filter/" and the Topic Filter [EXT-FIL-1].
+type Items struct {
+	Account          int64 // cid=
+	HasAccount       bool
+	ModifiedSince    int64 // modified_since=, UNIX microseconds [EXT-RET-3]
+	HasModifiedSince bool
+	Payload          string // payload=, the expression's source decoded; "" none
+	Message          string // message=, likewise
 }
 
 // Shared reports whether f is a shared subscription's filter.
@@ -33,7 +50,7 @@ func Parse(text string, maxLevels int) (Filter, error) {
 		// [MQTT-4.7.3-3] [MQTT311-4.7.3-3]
 		return Filter{}, &Error{Kind: Long, Reason: "longer than 65,535 bytes"}
 	}
-	f := Filter{Text: text, Inner: text}
+	f := Filter{Text: text, Inner: text, Rest: text}
 	if strings.HasPrefix(text, sharePrefix) {
 		if e := f.cutShare(); e != nil {
 			return Filter{}, e
@@ -80,7 +97,7 @@ func (f *Filter) cutShare() *Error {
 		// "$share/", to which nobody may publish; it is always a mistake.
 		return &Error{Kind: Share, Reason: "a shared filter is not shared again", Column: column + 1}
 	}
-	f.Share, f.Inner = group, inner
+	f.Share, f.Group, f.Inner, f.Rest = group, group, inner, inner
 	return nil
 }
 
