@@ -21,8 +21,9 @@ func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
 	for range 8 {
 		stale, taken := false, false
 		if min(m.QoS, tg.qos) == mqtt.QoS0 {
-			stale, taken = t.deliverQoS0(m, tg)
+			stale, taken = t.deliverQoS0(ns, m, tg)
 		} else {
+			t.stamp(ns, m)
 			stale, taken = t.deliverQueued(m, tg)
 		}
 		if !stale {
@@ -39,7 +40,7 @@ func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
 
 // deliverQoS0 takes no lock but the output's own. QoS 0, never DUP
 // [MQTT-4.3.1-1] [MQTT311-4.3.1-1].
-func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
+func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) (stale, taken bool) {
 	a := tg.s.link.Load()
 	if a == nil {
 		return false, false
@@ -52,6 +53,10 @@ func (t *Turn) deliverQoS0(m *Message, tg *target) (stale, taken bool) {
 	if m.Expires != 0 {
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
 	}
+	if tg.s.stamped(m, a) {
+		t.stamp(ns, m)
+	}
+	t.dress(d, tg.s, a)
 	switch a.out.Deliver(t, d) {
 	case Sent:
 		return false, true

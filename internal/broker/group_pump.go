@@ -24,7 +24,7 @@ func (g *Group) sendNow(t *Turn, mem *member, m *Message) bool {
 	if mem.sub.id != 0 {
 		tg.ids = []uint32{mem.sub.id}
 	}
-	_, taken := t.deliverQoS0(m, &tg)
+	_, taken := t.deliverQoS0(g.ns, m, &tg)
 	return taken
 }
 

@@ -44,6 +44,11 @@ const (
 	// groupChoices is how many members of a share group are compared for one
 	// message.
 	groupChoices = 8
+	// clockStripes is how many topics of a tree of accounts can be stamped at a time.
+	clockStripes = 32
+	// stampAhead is how far in the future a publisher's timestamp may lie, in
+	// microseconds [EXT-UP-1].
+	stampAhead = 60_000_000
 	// clientIDBytes bounds a Client Identifier.
 	clientIDBytes = 1024
 	// never is a Session Expiry Interval that does not end.

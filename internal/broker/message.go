@@ -22,6 +22,8 @@ type Message struct {
 	// QoS and Retain are those of the publisher.
 	QoS    mqtt.QoS
 	Retain bool
+	// Given tells that the publisher gave the stamp; it is not stored.
+	Given bool
 	// Expires is when the message expires, UNIX nanoseconds; 0 never.
 	Expires int64
 	// Account is where it was published, Top that account's top-level one.

@@ -15,6 +15,9 @@ type Namespace struct {
 	account  auth.AccountID
 	top      auth.AccountID
 	parent   *Namespace // nil at the top
+	root     *Namespace // the top one of the tree
+	time     atomic.Pointer[clock]
+	ahead    atomic.Int64 // stamps of the account are above it, UNIX microseconds
 	settings atomic.Pointer[auth.EffectiveSettings]
 
 	tree     *topic.Tree[*Subscription]
@@ -60,6 +63,10 @@ func (b *Broker) newNamespace(account, top auth.AccountID, parent *Namespace) *N
 		tree:     topic.NewTree[*Subscription](b.features.ReservedLevel),
 		sessions: make(map[string]*Session),
 		groups:   make(map[groupKey]*Group),
+	}
+	ns.root = ns
+	if parent != nil {
+		ns.root = parent.root
 	}
 	s := b.directory.EffectiveSettings(account)
 	ns.settings.Store(&s)

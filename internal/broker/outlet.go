@@ -83,6 +83,10 @@ type Delivery struct {
 	// Expiry is the Message Expiry Interval that remains, in seconds.
 	Expiry    uint32
 	HasExpiry bool
+	// Forward holds the properties that travel, Stamps those of the broker's own
+	// that go behind them: encoded, MQTT 5 only. Forward lives as long as the
+	// message, Stamps until Deliver returns.
+	Forward, Stamps []byte
 	// Own tells that the message was published in the receiver's own
 	// account: only then may a full receiver press back on the publisher.
 	Own bool

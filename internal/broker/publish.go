@@ -127,7 +127,9 @@ func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 // in the order in which they came, and each queue keeps it [MQTT-4.6.0-5]
 // [MQTT-4.6.0-6] [MQTT311-4.6.0-5] [MQTT311-4.6.0-6].
 func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, code mqtt.ReasonCode) {
+	t.dressing.forget()
 	if m.Retain {
+		t.stamp(ns, m)
 		ticket, code = t.retain(ns, m)
 	}
 	r := t.route(ns, m.Topic)
@@ -137,10 +139,12 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 		}
 	}
 	for _, g := range r.groups {
+		t.stamp(ns, m)
 		if g.publish(t, m) {
 			count++
 		}
 	}
+	t.placed()
 	if len(t.targets) > 0 {
 		t.records = append(t.records, Record{
 			Kind: KindPublish, Top: ns.top, Account: ns.account,

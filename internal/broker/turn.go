@@ -23,6 +23,9 @@ type Turn struct {
 	targets []Target // its queue entries
 	opened  []opened // their owners
 	sync    bool     // one of them asks for fsync
+	stripe  *stripe  // of its topic, while it is locked
+
+	dressing dressing
 
 	shared   []sharedDone // share groups' entries that are settled
 	returned []returned   // what members that went away give back

@@ -1,5 +1,7 @@
 package mqtt
 
+import "encoding/binary"
+
 // PublishProps are the properties of an Application Message (PUBLISH or Will).
 type PublishProps struct {
 	PayloadFormat      byte // 0 bytes, 1 UTF-8 text
@@ -85,6 +87,29 @@ func (p *PublishProps) AppendForward(dst []byte) []byte {
 		dst = appendBinaryProperty(dst, propCorrelationData, p.CorrelationData)
 	}
 	return append(dst, p.User...)
+}
+
+// ForwardUser returns the User Properties in what AppendForward wrote, without decoding
+// the rest. It borrows b.
+func ForwardUser(b []byte) UserProperties {
+	for len(b) > 0 {
+		size := 0
+		switch b[0] {
+		case propUser:
+			return UserProperties(b)
+		case propPayloadFormat:
+			size = 2
+		case propContentType, propResponseTopic, propCorrelationData:
+			if len(b) > 2 {
+				size = 3 + int(binary.BigEndian.Uint16(b[1:]))
+			}
+		}
+		if size == 0 || size > len(b) {
+			return nil
+		}
+		b = b[size:]
+	}
+	return nil
 }
 
 // DecodeForward is the inverse of AppendForward: it resets p and reads the properties

@@ -14,12 +14,12 @@ type UserProperties []byte
 // AppendUser appends one User Property to dst, which may be UserProperties or the
 // bytes of AppendForward. Key and value must be valid UTF-8 without U+0000; each is
 // cut to MaxString bytes.
-func AppendUser[B ~[]byte](dst B, key, value string) B {
+func AppendUser[B ~[]byte, K, V ~string | ~[]byte](dst B, key K, value V) B {
 	return B(appendText(appendText(append(dst, propUser), key), value))
 }
 
 // UserSize returns the number of bytes that AppendUser writes.
-func UserSize(key, value string) int { return 1 + textSize(key) + textSize(value) }
+func UserSize[K, V ~string | ~[]byte](key K, value V) int { return 1 + textSize(key) + textSize(value) }
 
 // All yields each key and value in order. The slices borrow u.
 func (u UserProperties) All() iter.Seq2[[]byte, []byte] {

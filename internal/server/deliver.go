@@ -40,10 +40,8 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 		PacketID:   d.PacketID,
 		PayloadLen: len(m.Payload),
 	}
-	var forward []byte
 	if o.version == mqtt.V5 {
-		forward = m.Forward
-		h.ForwardLen = len(forward)
+		h.ForwardLen = len(d.Forward) + len(d.Stamps)
 		h.SubscriptionIDs = d.SubscriptionIDs
 		h.Expiry, h.HasExpiry = d.Expiry, d.HasExpiry
 	}
@@ -55,10 +53,11 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	} else if size = h.Size(); !o.fits(size) {
 		return broker.TooLarge // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 	}
-	if len(m.Payload) < shareSize && len(forward) < shareSize {
+	if len(m.Payload) < shareSize && len(d.Forward) < shareSize {
 		ch := o.queue.reserve(size)
 		b := h.Append(ch.mem[:ch.w])
-		b = append(b, forward...)
+		b = append(b, d.Forward...)
+		b = append(b, d.Stamps...)
 		ch.w = len(append(b, m.Payload...))
 	} else {
 		c.appendShared(d, &h, size)
@@ -77,12 +76,18 @@ func (o *output) fits(size int) bool {
 // so that they exist once for all receivers. The caller holds out.mu.
 func (c *Conn) appendShared(d *broker.Delivery, h *mqtt.PublishHead, size int) {
 	q := &c.out.queue
+	forward, borrowed := d.Forward, d.Message.Forward
 	m := d.Keep()
-	own := size - h.ForwardLen - h.PayloadLen
+	if len(forward) > 0 && len(borrowed) > 0 && &forward[0] == &borrowed[0] {
+		forward = m.Forward // else it is a copy of its own already
+	}
+	own := size - len(forward) - len(d.Stamps) - h.PayloadLen
 	ch := q.reserve(own)
 	ch.w = len(h.Append(ch.mem[:ch.w]))
-	if h.ForwardLen > 0 {
-		q.appendOrShare(m.Forward)
+	q.appendOrShare(forward)
+	if n := len(d.Stamps); n > 0 {
+		ch = q.reserve(n)
+		ch.w += copy(ch.mem[ch.w:], d.Stamps)
 	}
 	if h.PayloadLen > 0 {
 		q.appendOrShare(m.Payload)

@@ -27,12 +27,13 @@ func TestOutputIsTheStreamAppended(t *testing.T) {
 				size := rapid.SampledFrom([]int{0, 10, 400, 600, 5000, shareSize, 40 << 10, 300 << 10}).Draw(rt, "size")
 				m := message("some/topic", body(size, byte(len(want))))
 				m.Forward = body(rapid.SampledFrom([]int{0, 30, 9000}).Draw(rt, "forward"), 7)
-				d := &broker.Delivery{Message: m}
+				stamps := body(rapid.SampledFrom([]int{0, 70}).Draw(rt, "stamps"), 5)
+				d := &broker.Delivery{Message: m, Forward: m.Forward, Stamps: stamps}
 				if o := b.c.Deliver(b.l.turn, d); o != broker.Sent {
 					rt.Fatalf("outcome %v", o)
 				}
-				h := mqtt.PublishHead{Version: mqtt.V5, Topic: "some/topic", ForwardLen: len(m.Forward), PayloadLen: size}
-				want = append(append(h.Append(want), m.Forward...), m.Payload...)
+				h := mqtt.PublishHead{Version: mqtt.V5, Topic: "some/topic", ForwardLen: len(m.Forward) + len(stamps), PayloadLen: size}
+				want = append(append(append(h.Append(want), m.Forward...), stamps...), m.Payload...)
 			case 2:
 				packet := body(rapid.IntRange(1, 3000).Draw(rt, "control"), 9)
 				b.c.Send(b.l.turn, packet)

@@ -283,14 +283,14 @@ func (a *author) seq(t *rapid.T, id broker.OwnerID) uint64 {
 
 func (a *author) message(t *rapid.T, account auth.AccountID) *broker.Message {
 	return &broker.Message{
-		Topic:     []byte(rapid.SampledFrom([]string{"a", "a/b", "b/c", "é/ü", "/"}).Draw(t, "topic")),
-		Payload:   rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "payload"),
-		Forward:   rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "forward"),
-		QoS:       mqtt.QoS(rapid.IntRange(0, 2).Draw(t, "qos")),
-		Retain:    rapid.Bool().Draw(t, "retain"),
-		Expires:   rapid.Int64().Draw(t, "expires"),
-		Stamp: rapid.Int64().Draw(t, "stamp"),
-		Account:   account, Top: accounts[account],
+		Topic:   []byte(rapid.SampledFrom([]string{"a", "a/b", "b/c", "é/ü", "/"}).Draw(t, "topic")),
+		Payload: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "payload"),
+		Forward: rapid.SliceOfN(rapid.Byte(), 0, 8).Draw(t, "forward"),
+		QoS:     mqtt.QoS(rapid.IntRange(0, 2).Draw(t, "qos")),
+		Retain:  rapid.Bool().Draw(t, "retain"),
+		Expires: rapid.Int64().Draw(t, "expires"),
+		Stamp:   rapid.Int64().Draw(t, "stamp"),
+		Account: account, Top: accounts[account],
 		Token: auth.TokenID(rapid.Int64Range(0, 1<<40).Draw(t, "token")),
 	}
 }

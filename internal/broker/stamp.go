@@ -1,0 +1,239 @@
+package broker
+
+import (
+	"hash/maphash"
+	"strconv"
+	"sync"
+
+	"alcove/internal/mqtt"
+)
+
+// The user properties that are the broker's own [EXT-UP-1] [EXT-UP-2].
+const (
+	keyTimestamp = "timestamp"
+	keyToken     = "token_id"
+	keyAccount   = "cid"
+)
+
+// clock gives the timestamps of one tree of accounts: a top-level account and all
+// below it, since whoever is above sees the messages of them all. Each topic belongs
+// to one of its stripes. A stripe's lock is held from when a message is stamped until
+// it stands in every queue and output: so who sees two messages of a topic sees them
+// in the order of their stamps, whichever loops they came in on [EXT-UP-1]. It comes
+// before Group.mu and Session.mu, and one publish holds one stripe at most.
+//
+// Why stripes: with one counter, an account that publishes more than a message per
+// microsecond would run ahead of the time.
+type clock struct {
+	stripes [clockStripes]stripe
+}
+
+type stripe struct {
+	mu   sync.Mutex
+	last int64 // UNIX microseconds
+	_    [48]byte
+}
+
+var stripeSeed = maphash.MakeSeed()
+
+// clock returns the clock of the namespace's tree, which is made when it is first
+// needed.
+func (ns *Namespace) clock() *clock {
+	top := ns.root
+	if c := top.time.Load(); c != nil {
+		return c
+	}
+	top.time.CompareAndSwap(nil, &clock{})
+	return top.time.Load()
+}
+
+// stamp gives m its timestamp, unless it has one: the publisher's own where that is
+// valid, else max(now, the one before + 1 µs). It is called only where somebody can
+// see it, before m goes anywhere, with no lock held; the topic's stripe stays locked
+// until Turn.placed.
+func (t *Turn) stamp(ns *Namespace, m *Message) {
+	if m.Stamp != 0 {
+		return
+	}
+	if m.kept != nil && m.kept != m {
+		m.kept = nil // a copy that went out without a stamp is not the one to queue
+	}
+	if m.Stamp = givenStamp(m.Forward, t.Now.UnixMicro()); m.Stamp != 0 {
+		m.Given = true
+		return
+	}
+	s := &ns.clock().stripes[maphash.Bytes(stripeSeed, m.Topic)%clockStripes]
+	s.mu.Lock()
+	t.stripe = s
+	m.Stamp = max(t.Now.UnixMicro(), s.last+1)
+	s.last = m.Stamp
+	if ahead := ns.ahead.Load(); ahead >= m.Stamp {
+		m.Stamp = ns.ahead.Add(1)
+	}
+}
+
+// placed tells that the message stands in every queue and output: those of its topic
+// that come next go behind it.
+func (t *Turn) placed() {
+	if t.stripe != nil {
+		t.stripe.mu.Unlock()
+		t.stripe = nil
+	}
+}
+
+// outrun lets the account's later stamps be above one that a publisher set into the
+// future, and that had to be topped [EXT-RET-1]: by a minute at most.
+func (ns *Namespace) outrun(stamp int64) {
+	for {
+		ahead := ns.ahead.Load()
+		if ahead >= stamp || ns.ahead.CompareAndSwap(ahead, stamp) {
+			return
+		}
+	}
+}
+
+// givenStamp returns the publisher's own timestamp in microseconds, or 0 where there
+// is none, or one that is no decimal number or lies too far in the future.
+func givenStamp(forward []byte, now int64) int64 {
+	if len(forward) == 0 {
+		return 0
+	}
+	v, ok := mqtt.ForwardUser(forward).Get(keyTimestamp)
+	if !ok {
+		return 0
+	}
+	stamp, ok := parseStamp(v)
+	if !ok || stamp > now+stampAhead {
+		return 0
+	}
+	return stamp
+}
+
+// parseStamp reads UNIX seconds as decimal text, as microseconds; digits beyond the
+// sixth are not compared.
+func parseStamp(v []byte) (micros int64, ok bool) {
+	whole, point := 0, -1
+	for i, c := range v {
+		switch {
+		case c == '.' && point < 0 && i > 0:
+			point = 0
+		case c < '0' || c > '9':
+			return 0, false
+		case point < 0:
+			if whole++; whole > 12 {
+				return 0, false
+			}
+			micros = micros*10 + int64(c-'0')
+		case point < 6:
+			micros = micros*10 + int64(c-'0')
+			point++
+		}
+	}
+	if whole == 0 || v[len(v)-1] == '.' {
+		return 0, false
+	}
+	for i := max(point, 0); i < 6; i++ {
+		micros *= 10
+	}
+	return micros, micros > 0
+}
+
+// appendStamp writes microseconds as UNIX seconds with six decimals.
+func appendStamp(dst []byte, micros int64) []byte {
+	dst = strconv.AppendInt(dst, micros/1e6, 10)
+	dst = append(dst, '.')
+	f := micros % 1e6
+	for div := int64(1e5); div > 0; div /= 10 {
+		dst = append(dst, byte('0'+f/div%10))
+	}
+	return dst
+}
+
+// dress sets what the delivery of its message to one receiver carries: the properties
+// that the publisher gave, and, where the receiver's account wants them or the message
+// comes from another account, the broker's own in the place of any that the publisher
+// gave under the same names [EXT-UP-1] [EXT-UP-2] [EXT-UP-8].
+func (t *Turn) dress(d *Delivery, s *Session, a *attachment) {
+	if a.version != mqtt.V5 {
+		return
+	}
+	d.Forward = d.Message.Forward
+	if s.stamped(d.Message, a) {
+		d.Forward, d.Stamps = t.dressing.of(d.Message)
+	}
+}
+
+// stamped tells whether the session's client is to see the broker's properties of m.
+func (s *Session) stamped(m *Message, a *attachment) bool {
+	return a.version == mqtt.V5 && (m.Account != s.ns.account || s.ns.settings.Load().Stamps)
+}
+
+// dressing is the encoded form of the broker's properties of the message that was
+// delivered last, for all its receivers.
+type dressing struct {
+	m       *Message
+	forward []byte // without the broker's keys; immutable
+	stamps  []byte // the broker's three
+}
+
+func (x *dressing) of(m *Message) (forward, stamps []byte) {
+	if x.m != m {
+		x.make(m)
+	}
+	return x.forward, x.stamps
+}
+
+func (x *dressing) make(m *Message) {
+	x.m, x.forward = m, m.Forward
+	var digits [32]byte
+	text := appendStamp(digits[:0], m.Stamp)
+	if len(m.Forward) > 0 {
+		var given []byte
+		if x.forward, given = undress(m.Forward); given != nil {
+			// As the publisher wrote it, where it is the one in force.
+			if v, ok := parseStamp(given); ok && v == m.Stamp {
+				text = given
+			}
+		}
+	}
+	var number [20]byte
+	x.stamps = mqtt.AppendUser(x.stamps[:0], keyTimestamp, text)
+	x.stamps = mqtt.AppendUser(x.stamps, keyToken, strconv.AppendInt(number[:0], int64(m.Token), 10))
+	x.stamps = mqtt.AppendUser(x.stamps, keyAccount, strconv.AppendInt(number[:0], int64(m.Account), 10))
+}
+
+// forget lets the message go: its memory is about to be used for another one.
+func (x *dressing) forget() { x.m = nil }
+
+// ownKey tells whether a user property is the broker's to set.
+func ownKey(key []byte) bool {
+	switch string(key) {
+	case keyTimestamp, keyToken, keyAccount:
+		return true
+	}
+	return false
+}
+
+// undress returns the properties without those whose keys are the broker's, and the
+// publisher's timestamp where there is one. Where there is none of them it returns
+// forward itself, else a copy.
+func undress(forward []byte) (rest, timestamp []byte) {
+	user := mqtt.ForwardUser(forward)
+	found := false
+	for key := range user.All() {
+		found = found || ownKey(key)
+	}
+	if !found {
+		return forward, nil
+	}
+	rest = append(make([]byte, 0, len(forward)), forward[:len(forward)-len(user)]...)
+	for key, value := range user.All() {
+		switch {
+		case !ownKey(key):
+			rest = mqtt.AppendUser(rest, key, value)
+		case string(key) == keyTimestamp && timestamp == nil:
+			timestamp = value
+		}
+	}
+	return rest, timestamp
+}
