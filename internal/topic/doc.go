@@ -1,25 +1,38 @@
 // Package topic knows Topic Names and Topic Filters: which texts are legal,
 // what matches what, and how a large set of filters is matched fast.
 //
-// It hides the grammar of names, filters, shared subscriptions and selectors,
-// the layout of the matching tree, and the order in which a filter's matches
-// lie among sorted names. It knows nothing of sessions, rights or QoS.
+// It hides the grammar of names, filters, shared subscriptions, "$filter" and
+// selectors, the layout of the matching tree, and the order in which a filter's
+// matches lie among sorted names. It knows nothing of sessions, rights or QoS,
+// and of expressions only where they stand.
 //
 // # Grammar
 //
 //	name      = level *( "/" level )            1 to 65,535 bytes, no "+" and no "#"
-//	filter    = plain / shared
+//	filter    = [ "$share/" group "/" ] [ "$filter/" item *( "&" item ) "/" ] plain
 //	plain     = ( flevel *( "/" flevel ) [ "/#" ] ) / "#"
-//	flevel    = "+" / level                     "+" fills its level, "#" is the last level
-//	shared    = "$share/" group "/" plain       plain does not begin with "$share/" again
-//	group     = 1*char                          no "/", "+" or "#"
-//	selector  = word 1*( "," word )             a level of a filter, where the Dialect reads commas
+//	flevel    = "+" / selector / level          "+" fills its level, "#" is the last level
+//	selector  = word 1*( "," word )             a level with a comma is nothing else
 //	word      = 1*char                          no "/", "+", "#" or ","
 //	level     = *char                           may be empty: "/" has two empty levels
+//	group     = name                            not sticky
+//	          / name [ ":" from ] ":" count     sticky: decimal numbers up to 65,535, count at least 1
+//	item      = "cid=" id                       each item at most once, in any order
+//	          / "modified_since" ( "=" / ">" ) seconds
+//	          / "payload=" expression
+//	          / "message=" expression
 //	char      = any character except "/", U+0000 to U+001F, U+007F to U+009F, U+FFFE, U+FFFF
 //
-// "$share" alone, "$SHARE/..." and "$shared/..." are plain filters. The depth
-// cap counts the levels of a name, or of a filter after "$share/<group>/".
+// A group's text holds no "/", "+" or "#"; what ends like a suffix is one, so a
+// name before it has at least one character, and its numbers may have leading
+// zeros. In an item, "%" and two hexadecimal digits stand for a byte; all other
+// characters but "/" and "&" stand for themselves, "+" and "#" too.
+//
+// Where a part begins with "$share/" or "$filter/" it is that and nothing else:
+// a plain filter after "$share" does not begin with "$share/" again, nor does
+// one after "$filter" begin with either. "$share" and "$filter" alone,
+// "$SHARE/..." and "$shared/..." are plain filters. The depth cap counts the
+// levels of a name, or those of the plain filter.
 //
 // # Matching
 //

@@ -19,10 +19,13 @@ const (
 	Wildcard
 	// Depth: more levels than the cap [EXT-LIM-1].
 	Depth
-	// Share: a malformed or nested "$share" [MQTT-4.8.2-1] [MQTT-4.8.2-2].
+	// Share: a malformed or nested "$share" [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+	// [EXT-SHR-4].
 	Share
-	// Selector: an empty word in a comma list [EXT-SEL-1].
+	// Selector: an empty word or a wildcard in a comma list [EXT-SEL-1].
 	Selector
+	// FilterItem: a malformed, nested or misplaced "$filter" [EXT-FIL-1].
+	FilterItem
 )
 
 // Error says why a name or filter is refused. It holds no part of the refused

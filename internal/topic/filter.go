@@ -2,10 +2,9 @@ package topic
 
 import "strings"
 
-// sharePrefix begins a shared subscription, in exactly this case [MQTT-4.8.2-1].
-const sharePrefix = "$share/"
-
-// Filter is a parsed, legal Topic Filter. Its strings share Text's memory.
+// Filter is a parsed, legal Topic Filter. Its strings share Text's memory,
+// except where Group was made canonical and where an expression had percent
+// codes to decode.
 type Filter struct {
 	Text  string // whole, as sent
 	Share string // the group of a shared subscription as sent, or ""
@@ -14,8 +13,8 @@ type Filter struct {
 	Inner string // Rest without "$filter/<items>/": what topics are matched with
 
 	Sticky bool   // Share has a sticky suffix [EXT-SHR-4]
-	From   uint16 // the fingerprint's first word, from zero
-	Count  uint16 // how many words it takes, at least 1
+	From   uint16 // the fingerprint's first word, from zero; with Count it may reach past 65,535
+	Count  uint16 // how many words it takes, at least 1 when Sticky
 	Items  Items  // of "$filter", zero without one [EXT-FIL-1]
 
 	Levels   int  // number of levels of Inner, at least 1
@@ -24,23 +23,14 @@ type Filter struct {
 	Dollar   bool // Inner begins with '$'
 }
 
-// Items are what stands between "$filter/" and the Topic Filter [EXT-FIL-1].
-type Items struct {
-	Account          int64 // cid=
-	HasAccount       bool
-	ModifiedSince    int64 // modified_since=, UNIX microseconds [EXT-RET-3]
-	HasModifiedSince bool
-	Payload          string // payload=, the expression's source decoded; "" none
-	Message          string // message=, likewise
-}
-
 // Shared reports whether f is a shared subscription's filter.
 func (f *Filter) Shared() bool { return f.Share != "" }
 
-// Parse reads a Topic Filter, shared or not. maxLevels bounds the levels of the
-// inner filter (0: no cap) and is enforced during the first pass over the text.
-// The error is an *Error whose column counts from the start of text. Commas
-// are not judged: CheckSelector does that where they make lists.
+// Parse reads a subscription's filter: plain, with selectors [EXT-SEL-1], shared
+// [EXT-SHR-4], with "$filter" [EXT-FIL-1], or shared with "$filter". maxLevels
+// bounds the levels of the inner filter (0: no cap) and is enforced during the
+// first pass over it. The error is an *Error whose column counts from the start
+// of text. Expressions are decoded and not compiled. Time is linear in text.
 func Parse(text string, maxLevels int) (Filter, error) {
 	if text == "" {
 		// [MQTT-4.7.3-1] [MQTT311-4.7.3-1]
@@ -56,8 +46,15 @@ func Parse(text string, maxLevels int) (Filter, error) {
 			return Filter{}, e
 		}
 	}
+	if strings.HasPrefix(f.Rest, filterPrefix) {
+		if e := f.cutItems(); e != nil {
+			return Filter{}, e
+		}
+	}
 	if e := scan(f.Inner, maxLevels, true); e != nil {
-		e.Column += len(text) - len(f.Inner)
+		if e.Column > 0 {
+			e.Column += len(text) - len(f.Inner)
+		}
 		return Filter{}, e
 	}
 	f.Levels = Levels(f.Inner)
@@ -67,57 +64,16 @@ func Parse(text string, maxLevels int) (Filter, error) {
 	return f, nil
 }
 
-// cutShare sets Share and Inner from a text that begins with "$share/".
-func (f *Filter) cutShare() *Error {
-	const at = len(sharePrefix)
-	group, inner, found := strings.Cut(f.Text[at:], "/")
-	if group == "" {
-		// [MQTT-4.8.2-1]
-		return &Error{Kind: Share, Reason: "a share name has at least one character", Column: at + 1}
-	}
-	if i := strings.IndexAny(group, "+#"); i >= 0 {
-		// [MQTT-4.8.2-2]
-		return &Error{Kind: Share, Reason: "a share name holds no wildcard", Column: at + i + 1}
-	}
-	if e := scan(group, 0, true); e != nil {
-		e.Column += at
-		return e
-	}
-	column := at + len(group) + 1
-	if !found {
-		// [MQTT-4.8.2-2]
-		return &Error{Kind: Share, Reason: "no filter follows the share name", Column: column}
-	}
-	if inner == "" {
-		// [MQTT-4.8.2-2] [MQTT-4.7.3-1]
-		return &Error{Kind: Empty, Reason: "no filter follows the share name", Column: column}
-	}
-	if strings.HasPrefix(inner, sharePrefix) {
-		// Why: the standard would have it match topics that begin with
-		// "$share/", to which nobody may publish; it is always a mistake.
-		return &Error{Kind: Share, Reason: "a shared filter is not shared again", Column: column + 1}
-	}
-	f.Share, f.Group, f.Inner, f.Rest = group, group, inner, inner
-	return nil
-}
-
-// CheckSelector reports whether filter is a legal filter, not shared, in which
-// each level with a comma is a list of words without an empty word [EXT-SEL-1].
-// maxLevels bounds its levels (0: no cap). It gives nil or an *Error.
+// CheckSelector reports whether filter is a legal filter, neither shared nor
+// with "$filter", as rules of access name them: each level with a comma is a
+// list of words without an empty word or a wildcard [EXT-SEL-1]. maxLevels
+// bounds its levels (0: no cap). It gives nil or an *Error.
 func CheckSelector(filter string, maxLevels int) error {
 	if filter == "" {
 		return &Error{Kind: Empty, Reason: "a topic filter has at least one character"} // [MQTT-4.7.3-1]
 	}
 	if e := scan(filter, maxLevels, true); e != nil {
 		return e
-	}
-	for i := 0; i < len(filter); i++ {
-		if filter[i] != ',' {
-			continue
-		}
-		if i == 0 || filter[i-1] == '/' || filter[i-1] == ',' || i+1 == len(filter) || filter[i+1] == '/' {
-			return &Error{Kind: Selector, Reason: "empty word in a list", Column: i + 1} // [EXT-SEL-1]
-		}
 	}
 	return nil
 }

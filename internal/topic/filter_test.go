@@ -62,6 +62,9 @@ func TestParseShare(t *testing.T) {
 		{"$share/g/$SYS/#", 0, "g", "$SYS/#"},
 		{"$share/team:blue/t", 0, "team:blue", "t"},
 		{"$share/g:1:2/t", 0, "g:1:2", "t"},
+		{"$share/a,,b/t", 0, "a,,b", "t"}, // a group's name is no list
+		{"$share/g/a,b/t", 0, "g", "a,b/t"},
+		{"$share/g/a,,b/t", Selector, "", ""}, // [EXT-SEL-1]
 		{"$share/g:x:y/t", 0, "g:x:y", "t"},
 		{"$share/g:999999:-1/t", 0, "g:999999:-1", "t"},
 		{"$share/$share/t", 0, "$share", "t"},
@@ -127,9 +130,12 @@ func TestCheckSelector(t *testing.T) { // [EXT-SEL-1]
 		"a,,b":                     Selector,
 		"x/a,/y":                   Selector,
 		"x/,a":                     Selector,
-		"a,+":                      Wildcard,
-		"#,a":                      Wildcard,
-		"a,b+/c":                   Wildcard,
+		"a,+":                      Selector,
+		"+,a":                      Selector,
+		"#,a":                      Selector,
+		"a,b+/c":                   Selector,
+		"a,b/c+":                   Wildcard,
+		"a,b/#/c":                  Wildcard,
 		"a/b/c/d/e":                Depth,
 		"a\x00":                    Character,
 		"//":                       0,
@@ -141,8 +147,48 @@ func TestCheckSelector(t *testing.T) { // [EXT-SEL-1]
 	}
 }
 
+// TestParseSelector: lists are judged in every form of a subscription, with the
+// column in the text as sent [EXT-SEL-1].
+func TestParseSelector(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		want   Kind
+		column int
+	}{
+		{"topic/a,b/e,f/field", 0, 0},
+		{"a,b", 0, 0},
+		{"a, b", 0, 0}, // a space is a character
+		{"+/a,b/#", 0, 0},
+		{"a,a", 0, 0},
+		{",", Selector, 1},
+		{"x/a,", Selector, 4},
+		{"x/,a", Selector, 3},
+		{"a,,b", Selector, 3},
+		{"x/a,/y", Selector, 4},
+		{"a,+", Selector, 3},
+		{"x/+,a/y", Selector, 3},
+		{"x/a,#", Selector, 5},
+		{"a,b/+c", Wildcard, 5},
+		{"$share/g/x/,a", Selector, 12},
+		{"$filter/cid=1/x/,a", Selector, 17},
+		{"$share/g/$filter/cid=1/x/,a", Selector, 26},
+		{strings.Repeat("w,", 30000) + "w", 0, 0},
+	} {
+		_, err := Parse(c.text, 64)
+		if got := kindOf(t, err); got != c.want || err != nil && err.(*Error).Column != c.column {
+			t.Errorf("Parse(%.40q) = %v, want kind %d, column %d", c.text, err, c.want, c.column)
+		}
+		if plain := !strings.HasPrefix(c.text, "$"); plain && kindOf(t, CheckSelector(c.text, 64)) != c.want {
+			t.Errorf("CheckSelector(%.40q) disagrees", c.text)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{"a", "#", "a/#", "+/+", "a#", "$share/g/t", "$share/g/", "$share//t", "$share/g/$share/h/t", "a,b/c", "$share/g\x00/t", "\xef\xbf\xbe"} {
+	for _, s := range []string{"a", "#", "a/#", "+/+", "a#", "$share/g/t", "$share/g/", "$share//t", "$share/g/$share/h/t", "a,b/c", "a,/b",
+		"$share/g\x00/t", "\xef\xbf\xbe", "$share/g:0:07/t", "$share/g:5:0:3/t", "$share/:1/t", "$share/g:70000/t",
+		"$filter/cid=1&payload=a%26%26b/t", "$filter/message=%c3%a9+#/+", "$filter/modified_since%3E1.5/t", "$filter/cid=%zz/t",
+		"$share/g:2/$filter/payload=a>1&cid=7/a,b/#", "$filter/cid=1/$share/g/t", "$filter/cid=1/$filter/cid=1/t"} {
 		f.Add(s, 4)
 	}
 	f.Fuzz(func(t *testing.T, text string, levels int) {
@@ -154,11 +200,11 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		whole := got.Inner
+		whole := got.Rest
 		if got.Shared() {
-			whole = sharePrefix + got.Share + "/" + got.Inner
+			whole = sharePrefix + got.Share + "/" + got.Rest
 		}
-		if whole != text || got.Text != text || got.Inner == "" || strings.ContainsAny(got.Share, "/+#") {
+		if whole != text || got.Text != text || got.Inner == "" || strings.ContainsAny(got.Share, "/+#") || !strings.HasSuffix(got.Rest, got.Inner) {
 			t.Fatalf("Parse(%q) = %+v", text, got)
 		}
 		parts := strings.Split(got.Inner, "/")
@@ -170,11 +216,37 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("wildcard out of place in %q", text)
 			}
 		}
-		if again, err := Parse(got.Inner, levels); err != nil || again.Inner != got.Inner || again.Shared() {
+		if again, err := Parse(got.Inner, levels); err != nil || again.Inner != got.Inner || again.Shared() || again.Items != (Items{}) {
 			t.Fatalf("inner filter of %q does not stand alone: %+v, %v", text, again, err)
 		}
-		if CheckSelector(got.Inner, levels) == nil && !got.Wildcard && !naive(Dialect{Selectors: true}, got.Inner, got.Inner) {
+		if CheckSelector(got.Inner, levels) != nil || !got.Wildcard && !naive(Dialect{Selectors: true}, got.Inner, got.Inner) {
 			t.Fatalf("%q does not match its own spelling", got.Inner)
 		}
+		fuzzIdentity(t, got, levels)
 	})
+}
+
+// fuzzIdentity: the canonical group names the same group, and stays as it is.
+func fuzzIdentity(t *testing.T, got Filter, levels int) {
+	for _, source := range []string{got.Items.Payload, got.Items.Message} {
+		for c := -1; c <= len(source)+2; c++ {
+			for _, at := range []int{got.PayloadColumn(c), got.MessageColumn(c)} {
+				if at < 1 || at > len(got.Text)+1 {
+					t.Fatalf("column %d of %q lies at %d of %q", c, source, at, got.Text)
+				}
+			}
+		}
+	}
+	if !got.Shared() {
+		return
+	}
+	text := sharePrefix + got.Group + "/" + got.Rest
+	if len(text) > MaxBytes {
+		return // ":n" never grows
+	}
+	again, err := Parse(text, levels)
+	if err != nil || again.Group != got.Group || again.Rest != got.Rest ||
+		again.Sticky != got.Sticky || again.From != got.From || again.Count != got.Count {
+		t.Fatalf("Parse(%q) = %+v, in canonical form %+v, %v", got.Text, got, again, err)
+	}
 }

@@ -8,6 +8,7 @@ const (
 	slash = iota + 1
 	plus
 	hash
+	comma
 	control // U+0000 to U+001F and U+007F
 	leadC2  // first byte of U+0080 to U+00BF
 	leadEF  // first byte of U+F000 to U+FFFF
@@ -20,7 +21,7 @@ var class = func() (t [256]uint8) {
 		t[c] = control
 	}
 	t[0x7f] = control
-	t['/'], t['+'], t['#'] = slash, plus, hash
+	t['/'], t['+'], t['#'], t[','] = slash, plus, hash, comma
 	t[0xc2], t[0xef] = leadC2, leadEF
 	return t
 }()
@@ -72,8 +73,8 @@ func Levels[T text](t T) int {
 	return n
 }
 
-// scan checks length, characters, depth and wildcards in one pass that stops
-// at the first fault. The columns it gives count from the start of t.
+// scan checks length, characters, depth, wildcards and, in a filter, selectors
+// in one pass that stops at the first fault. The columns it gives count from the start of t.
 func scan[T text](t T, maxLevels int, filter bool) *Error {
 	if len(t) > MaxBytes {
 		// [MQTT-4.7.3-3] [MQTT311-4.7.3-3]
@@ -91,6 +92,10 @@ func scan[T text](t T, maxLevels int, filter bool) *Error {
 		case plus, hash:
 			if e := checkWildcard(t, i, filter); e != nil {
 				return e
+			}
+		case comma:
+			if filter && emptyWord(t, i) {
+				return &Error{Kind: Selector, Reason: "empty word in a list", Column: i + 1} // [EXT-SEL-1]
 			}
 		default:
 			if forbidden(t, i) {
@@ -110,6 +115,9 @@ func checkWildcard[T text](t T, i int, filter bool) *Error {
 	}
 	first := i == 0 || t[i-1] == '/'
 	end := i+1 == len(t)
+	if inList(t, i) {
+		return &Error{Kind: Selector, Reason: "a word of a list holds no wildcard", Column: i + 1} // [EXT-SEL-1]
+	}
 	if t[i] == '#' {
 		if first && end {
 			return nil
@@ -122,6 +130,37 @@ func checkWildcard[T text](t T, i int, filter bool) *Error {
 	}
 	// [MQTT-4.7.1-2] [MQTT311-4.7.1-3]
 	return &Error{Kind: Wildcard, Reason: "+ fills a whole level", Column: i + 1}
+}
+
+// emptyWord reports whether a word beside the comma at byte i of t is empty.
+func emptyWord[T text](t T, i int) bool {
+	return i == 0 || t[i-1] == '/' || t[i-1] == ',' || i+1 == len(t) || t[i+1] == '/'
+}
+
+// inList reports whether the level which byte i of t is a part of has a comma.
+func inList[T text](t T, i int) bool {
+	from := i
+	for from > 0 && t[from-1] != '/' {
+		from--
+	}
+	for ; from < len(t) && t[from] != '/'; from++ {
+		if t[from] == ',' {
+			return true
+		}
+	}
+	return false
+}
+
+// checkCharacters checks only that t holds none of the characters which topics
+// may not hold. Columns count from the start of t.
+func checkCharacters(t string) *Error {
+	for i := 0; i < len(t); i++ {
+		if class[t[i]] >= control && forbidden(t, i) {
+			// [MQTT-4.7.3-2] [MQTT311-4.7.3-2] [EXT-RET-2]
+			return &Error{Kind: Character, Reason: "forbidden character", Column: i + 1}
+		}
+	}
+	return nil
 }
 
 // forbidden reports whether the character at byte i, one of the classes
