@@ -4,12 +4,14 @@ package topic
 // search through the slice is as fast and needs no map.
 const indexFrom = 16
 
-// set holds the values of one filter. One value, by far the most frequent
-// case, needs no memory of its own.
+// set is a filter and its values. One value, by far the most frequent case,
+// needs no memory of its own.
 type set[V comparable] struct {
+	text string   // the filter
 	one  V        // the only value while more is nil
 	more *many[V] // two values or more
-	node uint32   // where a wildcard filter ends in the trie; 0 for an exact filter
+	node uint32   // where the filter ends in the trie; 0 for an exact filter
+	hash uint32   // of text
 }
 
 // many holds two values or more in no order.

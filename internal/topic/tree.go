@@ -11,29 +11,34 @@ import (
 const buckets = 16
 
 // Tree is a set of (filter, value) pairs which finds the values of all filters
-// that match a topic. Filters are plain (a Filter's Inner) and legal; commas
-// are plain text. It may be used by many goroutines: Match, Values and Len
-// share one lock, Add and Remove take it alone, and none holds it for longer
-// than its own work. The zero value is not ready, use NewTree.
+// that match a topic. Filters are plain (a Filter's Inner) and legal; a level
+// with a comma is a selector [EXT-SEL-1]. It may be used by many goroutines:
+// Match, Values and Len share one lock, Add and Remove take it alone, and none
+// holds it for longer than its own work. The zero value is not ready, use
+// NewTree.
 //
-// A filter without wildcards is found by one hash of the topic. Filters with
-// wildcards lie in a trie; a match walks each path that fits the topic, one
-// step per node, at most two ways from each. With topics of n levels that is
-// at most 2ⁿ⁺¹ steps and never more than there are nodes, in practice a few;
-// MatchCost tells how many, for a budget. Stack and memory do not grow with
-// them. Add and Remove cost O(levels), whatever the tree and the filter's own
-// values number.
+// A filter without wildcards and selectors is found by one hash of the topic.
+// The others lie in a trie; a match walks each path that fits the topic, one
+// step per node. From each node a topic's level leads at most to the child of
+// that word, to '+', and to the selectors which hold the word, found without
+// looking at others and whatever the length of their lists. Without selectors
+// that is at most 2ⁿ⁺¹ steps for n levels, and never more than there are nodes,
+// in practice a few; MatchCost tells how many, for a budget. The stack does not
+// grow with them. Add and Remove cost O(levels and words of lists), whatever
+// the tree and the filter's own values number; no call pays for the growth of
+// the whole.
 //
-// Memory with 8-byte values, beside the filter's text: about 70 bytes for an
-// exact filter with one value, about 30 more for each level that a wildcard
-// filter shares with no other, and 80 for each word that no other has. The
-// tables do not shrink before the last filter goes, so the tree's size is
-// bounded by the most filters it ever held.
+// Memory with 8-byte values, beside the filter's text: about 50 bytes for an
+// exact filter with one value, 47 for another filter, about 35 more for each
+// level that it shares with no other, 30 for each word that no other has (and
+// its text, in filters longer than 64 bytes), and 27 for each word in a
+// selector. Records do not shrink before the last filter goes, so the tree's
+// size is bounded by the most filters it ever held.
 type Tree[V comparable] struct {
 	mu      sync.RWMutex
 	dialect Dialect
-	filters map[string]uint32 // filter → its set
 	sets    slab[set[V]]
+	filters table // of sets, by text
 	trie    trie
 	values  int
 
@@ -45,7 +50,7 @@ type Tree[V comparable] struct {
 // those whose first level is reservedFirstLevel [EXT-TOP-1] ("" for none) are
 // not matched by a wildcard in the first level.
 func NewTree[V comparable](reservedFirstLevel string) *Tree[V] {
-	return &Tree[V]{dialect: Dialect{HideDollar: true, HideFirst: reservedFirstLevel}}
+	return &Tree[V]{dialect: Dialect{HideDollar: true, HideFirst: reservedFirstLevel, Selectors: true}}
 }
 
 // Add puts a pair into the tree and reports whether it is new. The tree keeps
@@ -57,28 +62,41 @@ func (t *Tree[V]) Add(filter string, v V) bool {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if id := t.filters[filter]; id != 0 {
+	hash := hashText(filter)
+	if id := t.find(hash, filter); id != 0 {
 		if !t.sets.at(id).add(v) {
 			return false
 		}
 	} else {
-		t.addFilter(filter, v)
+		t.addFilter(hash, filter, v)
 	}
 	t.values++
 	t.changed(filter)
 	return true
 }
 
-// addFilter makes the set of a new filter, with its first value.
-func (t *Tree[V]) addFilter(filter string, v V) {
-	if t.filters == nil {
-		t.filters = make(map[string]uint32)
+// find gives the set of a filter, or 0.
+func (t *Tree[V]) find(hash uint32, filter string) uint32 {
+	for p := t.filters.probe(hash); ; {
+		id := p.next()
+		if id == 0 {
+			return 0
+		}
+		if s := t.sets.at(id); s.hash == hash && s.text == filter {
+			return id
+		}
 	}
+}
+
+func (t *Tree[V]) hashOfSet(id uint32) uint32 { return t.sets.at(id).hash }
+
+// addFilter makes the set of a new filter, with its first value.
+func (t *Tree[V]) addFilter(hash uint32, filter string, v V) {
 	id := t.sets.alloc()
-	t.filters[filter] = id
 	s := t.sets.at(id)
-	s.one = v
-	if !HasWildcard(filter) {
+	s.text, s.hash, s.one = filter, hash, v
+	t.filters.insert(hash, id, t.hashOfSet)
+	if !HasWildcard(filter) && !isList(filter) {
 		return
 	}
 	s.node = t.trie.insert(filter)
@@ -93,7 +111,7 @@ func (t *Tree[V]) addFilter(filter string, v V) {
 func (t *Tree[V]) Remove(filter string, v V) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := t.filters[filter]
+	id := t.find(hashText(filter), filter)
 	if id == 0 {
 		return false
 	}
@@ -111,7 +129,8 @@ func (t *Tree[V]) Remove(filter string, v V) bool {
 
 // removeFilter removes a filter whose last value has gone.
 func (t *Tree[V]) removeFilter(filter string, id uint32) {
-	if at := t.sets.at(id).node; at != 0 {
+	s := t.sets.at(id)
+	if at := s.node; at != 0 {
 		if n := t.trie.nodes.at(at); endsBelow(filter) {
 			n.below = 0
 		} else {
@@ -119,9 +138,9 @@ func (t *Tree[V]) removeFilter(filter string, id uint32) {
 		}
 		t.trie.prune(at)
 	}
-	t.sets.release(id)
-	if delete(t.filters, filter); len(t.filters) == 0 {
-		t.filters = nil
+	t.filters.remove(s.hash, id, t.hashOfSet)
+	if t.sets.release(id); t.sets.len() == 0 {
+		t.filters = table{}
 	}
 }
 
@@ -129,14 +148,14 @@ func (t *Tree[V]) removeFilter(filter string, id uint32) {
 func (t *Tree[V]) Len() (filters, values int) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return len(t.filters), t.values
+	return t.sets.len(), t.values
 }
 
 // Values appends to dst the values of exactly this filter text, in no order.
 func (t *Tree[V]) Values(filter string, dst []V) []V {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if id := t.filters[filter]; id != 0 {
+	if id := t.find(hashText(filter), filter); id != 0 {
 		dst = t.sets.at(id).appendTo(dst)
 	}
 	return dst
@@ -163,6 +182,16 @@ func (t *Tree[V]) changed(filter string) {
 	}
 	first, _, _ := strings.Cut(filter, "/")
 	t.gens[bucket(first)].Add(1)
+	if !isList(first) {
+		return
+	}
+	var counted uint32                               // one bit for each bucket
+	for word := range strings.SplitSeq(first, ",") { // [EXT-SEL-1]
+		if b := bucket(word); counted>>b&1 == 0 {
+			counted |= 1 << b
+			t.gens[b].Add(1)
+		}
+	}
 }
 
 // bucket gives the group of a first level. Why no seed: a tenant who makes its
