@@ -1,8 +1,11 @@
 package topic
 
 import (
+	"fmt"
+	"runtime"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // BenchmarkMatchSmall is a tree such as a small tenant has.
@@ -38,6 +41,67 @@ func BenchmarkMatchWildcard100k(b *testing.B) {
 		tree.Add([]string{"fleet/" + s + "/+/state", "+/" + s + "/x/#", "fleet/+/" + s}[i%3], i)
 	}
 	benchMatch(b, tree, spread("fleet/", "/x/state", 100_000)...)
+}
+
+// BenchmarkMatchSubsWild has the filters and topics of the benchmark's scenario
+// "subs-wild": each topic matches two of 10⁵.
+func BenchmarkMatchSubsWild(b *testing.B) {
+	const n = 100_000
+	tree := NewTree[int]("flespi")
+	for i := range n / 2 {
+		tree.Add(fmt.Sprintf("bench/subs/%07d/+", i), i)
+		tree.Add(fmt.Sprintf("bench/subs/+/%07d", i), i)
+	}
+	var names []string
+	for i := range 4096 {
+		names = append(names, fmt.Sprintf("bench/subs/%07d/%07d", i*7919%(n/2), i*7919%(n/2)))
+	}
+	benchMatch(b, tree, names...)
+}
+
+// BenchmarkMatchSelectors1000 has 1,000 words at each of two levels [EXT-SEL-1].
+func BenchmarkMatchSelectors1000(b *testing.B) {
+	tree := NewTree[int]("flespi")
+	tree.Add("fleet/"+wordList("v", 1000)+"/"+wordList("w", 1000)+"/state", 1)
+	var names []string
+	for i := range 1024 {
+		names = append(names, fmt.Sprintf("fleet/v%d/w%d/state", i*7919%1000, i*104729%1000))
+	}
+	benchMatch(b, tree, names...)
+}
+
+// BenchmarkMemory reports the heap per subscription beside the filters' texts,
+// and the longest Add, which is what publishers may wait for.
+func BenchmarkMemory(b *testing.B) {
+	const n = 1_000_000
+	for _, c := range []struct{ name, format string }{
+		{"exact", "fleet/%07d/position"},
+		{"wildcard", "a/%07d/+"},
+		{"long-wildcard", "a-filter-of-more-than-sixty-four-bytes-does-not-lend-its-words/%07d/+"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			texts, values := make([]string, n), make([]int, n)
+			for i := range texts {
+				texts[i] = fmt.Sprintf(c.format, i)
+			}
+			var each float64
+			var longest time.Duration
+			for b.Loop() {
+				before := liveHeap()
+				tree := NewTree[*int]("flespi")
+				for i := range texts {
+					from := time.Now()
+					tree.Add(texts[i], &values[i])
+					longest = max(longest, time.Since(from))
+				}
+				each = float64(liveHeap()-before) / n
+				runtime.KeepAlive(tree)
+			}
+			b.ReportMetric(each, "B/subscription")
+			b.ReportMetric(float64(longest.Microseconds()), "µs/longest-add")
+			runtime.KeepAlive(texts)
+		})
+	}
 }
 
 // spread makes 1,024 names out of n, far from each other.
