@@ -27,6 +27,7 @@ type answer struct {
 	seq    uint64        // TypePublish, TypePubrel: the queue's entry
 	subs   *subscribeAck // TypeSuback
 	raw    []byte        // TypeUnsuback: the packet
+	user   mqtt.UserProperties
 }
 
 func (f *acks) empty() bool { return f == nil || f.head == len(f.items) }
@@ -142,10 +143,13 @@ func (a *attachment) answered() { a.receiving = max(0, a.receiving-1) }
 // [MQTT-3.4.2-2] [MQTT-3.5.2-2] [MQTT-3.6.2-2] [MQTT-3.7.2-2] [MQTT-3.1.2-29].
 func (a *attachment) appendAck(dst []byte, x *answer) []byte {
 	p := mqtt.Ack{Type: x.typ, PacketID: x.pid, Code: x.code}
-	if x.reason == "" || a.version != mqtt.V5 || !a.problemInfo {
+	if x.reason == "" && x.user == nil || a.version != mqtt.V5 || !a.problemInfo {
 		return p.Append(dst, a.version)
 	}
-	p.Reason = []byte(x.reason)
+	if x.reason != "" {
+		p.Reason = []byte(x.reason)
+	}
+	p.User = x.user
 	p.Fit(a.version, int(a.maxPacket))
 	return p.Append(dst, a.version)
 }

@@ -39,7 +39,9 @@ type Broker struct {
 	janitor   *janitor
 	users     users
 	bodies    bodies
-	owners    atomic.Uint64 // the highest OwnerID given
+
+	conditions conditions
+	owners     atomic.Uint64 // the highest OwnerID given
 
 	reading chan struct{} // bounds the readings from the log
 	readers sync.WaitGroup

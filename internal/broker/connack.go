@@ -28,6 +28,7 @@ func (c *connecting) connack(t *Turn, id OwnerID) []byte {
 		if c.respond { // [MQTT-3.1.2-28]
 			q.ResponseInfo = []byte(responseTopic(id))
 		}
+		q.User = c.user
 		if c.authMethod != "" { // [MQTT-4.12.0-5]
 			q.AuthMethod, q.AuthData = []byte(c.authMethod), c.authData
 		}

@@ -30,7 +30,8 @@ type connecting struct {
 	askedExpiry uint32
 	authMethod  string
 	authData    []byte
-	a           *attachment // made ready, not yet the session's
+	a           *attachment         // made ready, not yet the session's
+	user        mqtt.UserProperties // of CONNACK
 }
 
 // Connect attaches a client that has proved who it is to its session
@@ -299,7 +300,7 @@ func (c *connecting) attach(t *Turn) {
 		return
 	}
 	a.s = s
-	a.out.Send(t, c.connack(t, s.id))
+	a.out.Send(t, c.greeting(t, s))
 	s.link.Store(a) // QoS 0 finds it without the lock: not before CONNACK
 	s.pump(t, a)
 	groups := s.groups()

@@ -6,30 +6,41 @@ import (
 	"alcove/internal/mqtt"
 )
 
-// deliver gives m to one session. It reports whether the session took it.
-func (t *Turn) deliver(ns *Namespace, m *Message, tg *target) bool {
+// deliver gives m to one session of the route. It reports whether the session, online
+// or lasting, has a subscription that takes it.
+func (t *Turn) deliver(ns *Namespace, m *Message, r *route, tg *target) bool {
 	if tg.noLocal && tg.s == t.from {
-		fresh, ok := t.again(ns, m.Topic, tg.s, true)
+		fresh, ok := t.again(ns, m, tg.s, true)
 		return ok && t.deliverTo(ns, m, &fresh)
+	}
+	switch {
+	case tg.mixed:
+		ok := false
+		if tg, ok = t.narrowed(tg, m); !ok {
+			return false
+		}
+	case !t.holds(r, tg.needs, m):
+		return false
 	}
 	return t.deliverTo(ns, m, tg)
 }
 
 // deliverTo delivers with the lower of the two QoS [MQTT-3.8.4-8]
 // [MQTT311-3.8.4-6].
-func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
+func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) (matched bool) {
 	for range 8 {
-		stale, taken := false, false
+		stale := false
 		if min(m.QoS, tg.qos) == mqtt.QoS0 {
-			stale, taken = t.deliverQoS0(ns, m, tg)
+			o := t.deliverQoS0(ns, m, tg)
+			stale, matched = o == Stale, o != Gone || tg.s.lasting.Load()
 		} else {
 			t.stamp(ns, m)
-			stale, taken = t.deliverQueued(m, tg)
+			stale, matched = t.deliverQueued(m, tg)
 		}
 		if !stale {
-			return taken
+			return matched
 		}
-		fresh, ok := t.again(ns, m.Topic, tg.s, tg.s == t.from)
+		fresh, ok := t.again(ns, m, tg.s, tg.s == t.from)
 		if !ok {
 			return false
 		}
@@ -40,10 +51,10 @@ func (t *Turn) deliverTo(ns *Namespace, m *Message, tg *target) bool {
 
 // deliverQoS0 takes no lock but the output's own. QoS 0, never DUP
 // [MQTT-4.3.1-1] [MQTT311-4.3.1-1].
-func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) (stale, taken bool) {
+func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 	a := tg.s.link.Load()
 	if a == nil {
-		return false, false
+		return Gone
 	}
 	d := &t.scratch.delivery
 	*d = Delivery{
@@ -57,22 +68,19 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) (stale, taken 
 		t.stamp(ns, m)
 	}
 	t.dress(d, tg.s, a)
-	switch a.out.Deliver(t, d) {
-	case Sent:
-		return false, true
-	case Stale:
-		return true, false
+	o := a.out.Deliver(t, d)
+	switch o {
 	case Full:
 		t.b.stats.DroppedQoS0.Add(1)
 	case TooLarge:
 		t.b.stats.DroppedLarge.Add(1)
 	}
-	return false, false
+	return o
 }
 
 // deliverQueued appends m to the session's queue, online or not [MQTT311-4.5.0-1], from which it is sent as soon
 // as its turn has come: at once, where nothing waits.
-func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
+func (t *Turn) deliverQueued(m *Message, tg *target) (stale, matched bool) {
 	s := tg.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,10 +105,7 @@ func (t *Turn) deliverQueued(m *Message, tg *target) (stale, taken bool) {
 		e.flags |= entryDurable
 		t.sync = t.sync || sync
 	}
-	if !s.enqueue(t, m.Keep(), e) {
-		return false, false
-	}
-	if !durable && a != nil {
+	if s.enqueue(t, m.Keep(), e) && !durable && a != nil {
 		s.pump(t, a)
 	}
 	return false, true

@@ -24,8 +24,7 @@ func (g *Group) sendNow(t *Turn, mem *member, m *Message) bool {
 	if mem.sub.id != 0 {
 		tg.ids = []uint32{mem.sub.id}
 	}
-	_, taken := t.deliverQoS0(g.ns, m, &tg)
-	return taken
+	return t.deliverQoS0(g.ns, m, &tg) == Sent
 }
 
 // next picks an online member that may have the message: of a few from the

@@ -9,10 +9,9 @@ type member struct {
 	place int // in online, -1 while offline
 }
 
-// may tells whether the member's token allows the message [EXT-TOK-7].
-func (mem *member) may(m *Message) bool {
-	return !mem.sub.partial || mem.s.mayReceive(m.Topic)
-}
+// may tells whether the member's subscription and token take the message [EXT-UP-3]
+// [EXT-TOK-7].
+func (mem *member) may(m *Message) bool { return mem.sub.takes(m.Topic, m.Account) }
 
 // pass sees to a message that no online member may have, so that it does not hold
 // back those behind it: a member that is away and may have it gets it for good, and

@@ -477,7 +477,9 @@ func (m *model) deliver(topic, payload string, qos int) (taken bool) {
 		slices.Sort(sids)
 		x := &modelMessage{number: m.count, topic: topic, payload: payload, qos: min(best, qos), sids: sids}
 		switch {
-		case best < 0 || !s.online && x.qos == 0:
+		case best < 0:
+		case !s.online && x.qos == 0:
+			taken = true // a lasting session has the subscription, though this is lost to it
 		case x.qos == 0:
 			taken = true
 			m.expect(name, x.line(false), nil)

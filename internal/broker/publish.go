@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"strconv"
 
 	"alcove/internal/mqtt"
 )
@@ -66,8 +67,22 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 			ticket = s.record(t, sync, Record{Kind: KindCompleted, PacketID: p.PacketID})
 		}
 	}
-	s.answer(t, a, answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code})
+	x := answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code}
+	if asked(p) {
+		x.user = mqtt.AppendUser(x.user, "subscribers_count", strconv.Itoa(count))
+	}
+	s.answer(t, a, x)
 	return nil
+}
+
+// asked tells whether the publisher wants to know how many sessions and groups take
+// its message [EXT-UP-4].
+func asked(p *mqtt.Publish) bool {
+	if len(p.Props.User) == 0 {
+		return false
+	}
+	v, ok := p.Props.User.Get("count_subscribers")
+	return ok && string(v) == "1"
 }
 
 // receive notes a QoS 1 or 2 PUBLISH as received, within our Receive Maximum
@@ -119,8 +134,9 @@ func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 // publish is the one way of every Application Message, from a client, a Will or
 // elsewhere: retain, then route, then the log. Records that must be durable
 // together with the message may already stand in t.records. It returns how many
-// sessions and groups the message went to, the ticket its answer waits for, and
-// a reason code that is not Success where part of it was refused.
+// sessions and groups of ns take it, online or lasting [EXT-UP-4] (an ancestor's do
+// not count: it cannot be seen from below [EXT-ACC-2]), the ticket its answer waits
+// for, and a reason code that is not Success where part of it was refused.
 //
 // A message without RETAIN leaves what is retained alone [MQTT-3.3.1-8]
 // [MQTT311-3.3.1-12]. All topics are ordered: a publisher's messages enter here
@@ -128,19 +144,28 @@ func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 // [MQTT-4.6.0-6] [MQTT311-4.6.0-5] [MQTT311-4.6.0-6].
 func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, code mqtt.ReasonCode) {
 	t.dressing.forget()
+	t.judge.forget()
 	if m.Retain {
 		t.stamp(ns, m)
 		ticket, code = t.retain(ns, m)
 	}
 	r := t.route(ns, m.Topic)
+	if len(r.conditions) > 0 {
+		t.stamp(ns, m)
+		t.judge.begin(len(r.conditions))
+	}
 	for i := range r.targets {
-		if t.deliver(ns, m, &r.targets[i]) {
+		if t.deliver(ns, m, r, &r.targets[i]) && r.targets[i].own {
 			count++
 		}
 	}
-	for _, g := range r.groups {
+	for i := range r.groups {
+		x := &r.groups[i]
+		if !t.holds(r, x.needs, m) {
+			continue
+		}
 		t.stamp(ns, m)
-		if g.publish(t, m) {
+		if x.g.publish(t, m) && x.own {
 			count++
 		}
 	}

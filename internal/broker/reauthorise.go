@@ -16,7 +16,7 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 		if code.Failed() || scope == auth.None {
 			s.remove(old)
 			if durable, sync := s.durable(); durable {
-				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.filter})
+				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.key()})
 			}
 			if old.group() != nil {
 				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, seqs: s.giveBack(t, old.group())})

@@ -124,7 +124,10 @@ type SessionRecord struct {
 
 // SubscriptionRecord is one stored subscription.
 type SubscriptionRecord struct {
-	Filter  string // whole text, with $share/<group>/ where given
+	// Filter is the identity in the session: the whole text, with $share/<group>/
+	// and $filter/<items>/ where given; behind U+0000 the account that came as a
+	// property.
+	Filter  string
 	Options mqtt.SubscribeOptions
 	ID      uint32 // Subscription Identifier, 0 none
 }

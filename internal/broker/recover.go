@@ -128,13 +128,17 @@ func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
 		r.lost++
 		return nil
 	}
-	f, err := topic.Parse(rec.Filter, r.b.limits.MaximumLevels)
+	filter, account := cutKey(rec.Filter)
+	f, err := topic.Parse(filter, r.b.limits.MaximumLevels)
+	var sub *Subscription
+	if err == nil {
+		sub, err = s.newSubscription(f, narrowing{account: account})
+	}
 	if err != nil {
 		// The limits were narrowed since: the subscription goes.
 		r.b.logger.Warn("a stored subscription is no longer valid", "account", s.ns.account, "error", err)
 		return nil
 	}
-	sub := newSubscription(s, f)
 	sub.id, sub.options = rec.ID, rec.Options
 	if rights := s.rights.Load(); rights != nil {
 		sub.partial = rights.Subscribe(f) != auth.Whole

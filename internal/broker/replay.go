@@ -40,7 +40,7 @@ func newReplay(ns *Namespace, sub *Subscription, f topic.Filter) *replay {
 func (s *Session) replay(t *Turn, a *attachment) {
 	rest := s.replays[:0]
 	for _, r := range s.replays {
-		if s.subs.find(r.sub.filter) == r.sub && s.page(t, a, r) {
+		if s.subs.has(r.sub) && s.page(t, a, r) {
 			rest = append(rest, r)
 		}
 	}

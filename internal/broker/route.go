@@ -3,6 +3,7 @@ package broker
 import (
 	"slices"
 
+	"alcove/internal/auth"
 	"alcove/internal/mqtt"
 )
 
@@ -11,9 +12,21 @@ import (
 // holds the answer of the trees and of the rights, so that a message costs no
 // matching while neither changes.
 type route struct {
-	gens    [maxDepth]uint64 // of the trees on the way to the top
-	targets []target
-	groups  []*Group
+	gens       [maxDepth]uint64 // of the trees on the way to the top
+	targets    []target
+	groups     []groupTarget
+	conditions []*condition // that targets and groups need, each once
+}
+
+// needs are the conditions that a message must meet, as places in the route's list
+// plus one; 0 is none.
+type needs [2]uint32
+
+// groupTarget is a share group that matches.
+type groupTarget struct {
+	g     *Group
+	needs needs
+	own   bool // the group's account is the publisher's
 }
 
 // maxDepth is the greatest number of accounts from one to its top [EXT-ACC-2].
@@ -22,12 +35,15 @@ const maxDepth = 4
 // target is one session's merged subscriptions.
 type target struct {
 	s       *Session
-	gen     uint32   // of the session, when the route was made
-	qos     mqtt.QoS // the highest granted [MQTT-3.3.4-2] [MQTT311-3.3.5-1]
-	rap     bool     // one of them has Retain As Published
-	noLocal bool     // one of them has No Local
-	own     bool     // the session's account is the publisher's
-	ids     []uint32 // all Subscription Identifiers [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+	gen     uint32          // of the session, when the route was made
+	qos     mqtt.QoS        // the highest granted [MQTT-3.3.4-2] [MQTT311-3.3.5-1]
+	rap     bool            // one of them has Retain As Published
+	noLocal bool            // one of them has No Local
+	own     bool            // the session's account is the publisher's
+	mixed   bool            // some of the subscriptions have conditions, and not all the same
+	needs   needs           // where all of them have these
+	ids     []uint32        // all Subscription Identifiers [MQTT-3.3.4-3] [MQTT-3.3.4-4]
+	subs    []*Subscription // of a mixed target
 }
 
 // routeCache keeps routes by namespace and topic. A topic gets its entry when
@@ -106,13 +122,18 @@ func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {
 		for n := ns; n != nil; n, i = n.parent, i+1 {
 			r.gens[i] = n.tree.Generation(topic)
 		}
-		r.targets, r.groups = r.targets[:0], r.groups[:0]
+		r.targets, r.groups, r.conditions = r.targets[:0], r.groups[:0], r.conditions[:0]
 		clear(t.scratch.places)
+		clear(t.scratch.needed)
+		mixed := false
 		for n := ns; n != nil; n = n.parent {
 			t.scratch.subs = n.tree.Match(topic, t.scratch.subs[:0])
 			for _, sub := range t.scratch.subs {
-				t.join(r, sub, topic, n == ns)
+				mixed = t.join(r, sub, topic, ns) || mixed
 			}
+		}
+		if mixed {
+			t.gather(r, ns, topic)
 		}
 		clear(t.scratch.subs)
 		if r.holds(ns, topic) {
@@ -121,17 +142,39 @@ func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {
 	}
 }
 
-// join adds a matching subscription to the route.
-func (t *Turn) join(r *route, sub *Subscription, topic []byte, own bool) {
+// takes tells whether the subscription, whose filter matches topic, takes messages
+// that are published in account [EXT-UP-3] [EXT-TOK-7].
+func (sub *Subscription) takes(topic []byte, account auth.AccountID) bool {
+	if a := sub.account(); a != 0 && a != account {
+		return false
+	}
+	return sub.s == nil || !sub.partial || sub.s.mayReceive(topic)
+}
+
+// join adds a matching subscription to the route. It reports whether its session has
+// become a mixed target, whose subscriptions must be gathered.
+func (t *Turn) join(r *route, sub *Subscription, topic []byte, from *Namespace) (mixed bool) {
+	if !sub.takes(topic, from.account) {
+		return false
+	}
+	n := t.need(r, sub)
 	if sub.s == nil {
-		r.groups = append(r.groups, sub.group())
-		return
+		g := sub.group()
+		r.groups = append(r.groups, groupTarget{g: g, needs: n, own: g.ns == from})
+		return false
 	}
-	if sub.partial && !sub.s.mayReceive(topic) {
-		return
+	tg, isNew := t.place(r, sub.s)
+	if isNew {
+		tg.needs = n
 	}
-	tg := t.place(r, sub.s)
-	tg.own = own
+	tg.mixed = tg.mixed || tg.needs != n
+	tg.own = sub.s.ns == from
+	tg.merge(sub)
+	return tg.mixed
+}
+
+// merge adds what one more subscription of the session asks for.
+func (tg *target) merge(sub *Subscription) {
 	tg.qos = max(tg.qos, sub.options.QoS)
 	tg.rap = tg.rap || sub.options.RetainAsPublished
 	tg.noLocal = tg.noLocal || sub.options.NoLocal
@@ -142,12 +185,12 @@ func (t *Turn) join(r *route, sub *Subscription, topic []byte, own bool) {
 
 // place returns the target of s, a new one where there is none. Few targets
 // are searched, many are looked up.
-func (t *Turn) place(r *route, s *Session) *target {
+func (t *Turn) place(r *route, s *Session) (tg *target, isNew bool) {
 	const few = 8
 	if len(r.targets) <= few {
 		for i := range r.targets {
 			if r.targets[i].s == s {
-				return &r.targets[i]
+				return &r.targets[i], false
 			}
 		}
 	} else {
@@ -160,34 +203,36 @@ func (t *Turn) place(r *route, s *Session) *target {
 			}
 		}
 		if i, ok := t.scratch.places[s]; ok {
-			return &r.targets[i]
+			return &r.targets[i], false
 		}
 		t.scratch.places[s] = len(r.targets)
 	}
 	r.targets = append(r.targets, target{s: s, gen: s.gen.Load()})
-	return &r.targets[len(r.targets)-1]
+	return &r.targets[len(r.targets)-1], true
 }
 
 // again resolves the one target of s afresh: after its subscriptions changed
 // under a route, or without those that have No Local [MQTT-3.8.3-3].
-func (t *Turn) again(ns *Namespace, topic []byte, s *Session, local bool) (target, bool) {
+func (t *Turn) again(ns *Namespace, m *Message, s *Session, local bool) (target, bool) {
 	tg := target{s: s, gen: s.gen.Load()}
 	found := false
 	for n := ns; n != nil; n = n.parent {
 		if n != s.ns {
 			continue
 		}
-		for _, sub := range n.tree.Match(topic, nil) {
-			if sub.s != s || local && sub.options.NoLocal || sub.partial && !s.mayReceive(topic) {
+		for _, sub := range n.tree.Match(m.Topic, nil) {
+			if sub.s != s || local && sub.options.NoLocal || !sub.takes(m.Topic, ns.account) {
+				continue
+			}
+			if sub.conditional() {
+				t.stamp(ns, m)
+			}
+			if !sub.wants(t, m) {
 				continue
 			}
 			found = true
 			tg.own = n == ns
-			tg.qos = max(tg.qos, sub.options.QoS)
-			tg.rap = tg.rap || sub.options.RetainAsPublished
-			if sub.id != 0 && !slices.Contains(tg.ids, sub.id) {
-				tg.ids = append(tg.ids, sub.id)
-			}
+			tg.merge(sub)
 		}
 	}
 	return tg, found

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ var commands = map[string]func(*scenario, *args){
 	"low":         (*scenario).cmdLow,         // low on|off: the store's disk is nearly full
 	"fail":        (*scenario).cmdFail,        // fail: the store writes nothing any more
 	"stats":       (*scenario).cmdStats,       // stats: what was dropped
+	"show":        (*scenario).cmdShow,        // show: user properties are printed from here on
 }
 
 func (s *scenario) cmdConfig(a *args) {
@@ -70,6 +72,10 @@ func (s *scenario) settings(a *args) *auth.Settings {
 	if v, ok := a.named["retained_first"]; ok {
 		b := v == "true"
 		set.RetainedFirst = &b
+	}
+	if v, ok := a.named["stamps"]; ok {
+		b := v == "true"
+		set.Stamps = &b
 	}
 	if v := int64(a.number("expiry_max", -1)); v >= 0 {
 		set.SessionExpiryMax = &v
@@ -193,6 +199,7 @@ func (s *scenario) cmdConnect(a *args) {
 			Topic: []byte(parts[0]), Payload: []byte(parts[1]),
 			DelayInterval: uint32(a.number("delay", 0)),
 			QoS:           mqtt.QoS(a.number("willqos", 0)), Retain: parts[2] == "retain",
+			Props: mqtt.PublishProps{User: s.userOf(a)},
 		}
 	}
 	token := "operator"
@@ -260,7 +267,7 @@ func (s *scenario) cmdDrop(a *args) {
 }
 
 func (s *scenario) cmdSubscribe(a *args) {
-	p := mqtt.Subscribe{PacketID: uint16(a.number("id", 1)), SubscriptionID: uint32(a.number("sid", 0))}
+	p := mqtt.Subscribe{PacketID: uint16(a.number("id", 1)), SubscriptionID: uint32(a.number("sid", 0)), User: s.userOf(a)}
 	options := mqtt.SubscribeOptions{QoS: mqtt.QoS(a.number("q", 0)), RetainHandling: byte(a.number("rh", 0))}
 	c := s.clients[a.word(0)]
 	var filters []string
@@ -275,7 +282,7 @@ func (s *scenario) cmdSubscribe(a *args) {
 		}
 	}
 	for _, f := range filters {
-		p.Add(f, options)
+		p.Add(s.filter(f), options)
 	}
 	// Through the codec, which keeps the filters.
 	raw := p.Append(nil, c.version)
@@ -288,9 +295,9 @@ func (s *scenario) cmdSubscribe(a *args) {
 }
 
 func (s *scenario) cmdUnsubscribe(a *args) {
-	p := mqtt.Unsubscribe{PacketID: uint16(a.number("id", 1))}
+	p := mqtt.Unsubscribe{PacketID: uint16(a.number("id", 1)), User: s.userOf(a)}
 	for _, f := range a.words[1:] {
-		p.Add(f)
+		p.Add(s.filter(f))
 	}
 	c := s.clients[a.word(0)]
 	raw := p.Append(nil, c.version)
@@ -325,10 +332,7 @@ func (s *scenario) cmdPublish(a *args) {
 		if n := a.number("expiry", -1); n >= 0 {
 			p.Props.MessageExpiry, p.Props.HasMessageExpiry = uint32(n), true
 		}
-		if u, ok := a.named["user"]; ok {
-			k, v, _ := strings.Cut(u, ":")
-			p.Props.User = mqtt.AppendUser(p.Props.User, k, v)
-		}
+		p.Props.User = s.userOf(a)
 		if a.number("format", 0) == 1 {
 			p.Props.PayloadFormat, p.Props.HasPayloadFormat = 1, true
 		}
@@ -370,6 +374,39 @@ func (s *scenario) cmdRestart(*args) { s.restart() }
 func (s *scenario) cmdFail(*args) { s.failing.failed.Store(true) }
 
 func (s *scenario) cmdLow(a *args) { s.low = a.word(0) == "on" }
+
+func (s *scenario) cmdShow(*args) { s.show = true }
+
+// user reads user=key:value;key:value. An account's name stands for its id.
+func (s *scenario) userOf(a *args) (u mqtt.UserProperties) {
+	text, ok := a.named["user"]
+	if !ok {
+		return nil
+	}
+	for pair := range strings.SplitSeq(text, ";") {
+		k, v, _ := strings.Cut(pair, ":")
+		switch {
+		case k == "cid" && s.accounts[v] != 0:
+			v = fmt.Sprint(s.accounts[v])
+		case strings.HasPrefix(v, "T+"): // seconds since the beginning of synthetic time
+			whole, fraction, _ := strings.Cut(v[2:], ".")
+			n, _ := strconv.Atoi(whole)
+			if v = fmt.Sprint(946684800 + n); fraction != "" {
+				v += "." + fraction
+			}
+		}
+		u = mqtt.AppendUser(u, k, v)
+	}
+	return u
+}
+
+// filter puts the accounts' ids in the place of their names in a filter.
+func (s *scenario) filter(f string) string {
+	for name, id := range s.accounts {
+		f = strings.ReplaceAll(f, "cid="+name, fmt.Sprint("cid=", id))
+	}
+	return f
+}
 
 func (s *scenario) cmdStats(*args) {
 	st := s.broker.Stats()

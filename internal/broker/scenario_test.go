@@ -2,12 +2,14 @@ package broker_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -100,6 +102,7 @@ type scenario struct {
 	turn      *broker.Turn
 	config    broker.Config
 	low       bool
+	show      bool // user properties are printed
 	accounts  map[string]auth.AccountID
 	keys      map[string]string
 	tokens    map[string]auth.TokenID
@@ -252,7 +255,7 @@ func (c *client) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	head := mqtt.PublishHead{
 		Version: c.version, Dup: d.Dup, QoS: d.QoS, Retain: d.Retain, Topic: string(m.Topic),
 		PacketID: d.PacketID, SubscriptionIDs: d.SubscriptionIDs, Expiry: d.Expiry, HasExpiry: d.HasExpiry,
-		ForwardLen: len(m.Forward), PayloadLen: len(m.Payload),
+		ForwardLen: len(d.Forward) + len(d.Stamps), PayloadLen: len(m.Payload),
 	}
 	switch {
 	case c.ended:
@@ -286,7 +289,10 @@ func (c *client) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 		if d.HasExpiry {
 			line += fmt.Sprintf(" expiry=%d", d.Expiry)
 		}
-		if len(m.Forward) > 0 {
+		switch {
+		case c.s.show:
+			line += c.s.user(mqtt.ForwardUser(append(slices.Clone(d.Forward), d.Stamps...)))
+		case len(m.Forward) > 0:
 			line += fmt.Sprintf(" forward=%x", m.Forward)
 		}
 	}
@@ -305,7 +311,7 @@ func (c *client) Send(t *broker.Turn, packets []byte) {
 			c.s.t.Errorf("%s: the broker sent % x: %v", c.name, packets, err)
 			return
 		}
-		c.s.say("%s < %s", c.name, describe(c.s.t, c.version, h, packets[n:n+h.Remaining]))
+		c.s.say("%s < %s", c.name, c.s.describe(c.version, h, packets[n:n+h.Remaining]))
 		packets = packets[n+h.Remaining:]
 	}
 	t.Touch(c)
@@ -333,7 +339,7 @@ func (c *client) Post(f func(*broker.Turn)) {
 func (c *client) Flush() {}
 
 // describe prints a packet which a server sent.
-func describe(t *testing.T, v mqtt.Version, h mqtt.Header, body []byte) string {
+func (s *scenario) describe(v mqtt.Version, h mqtt.Header, body []byte) string {
 	var err error
 	line := h.Type.String()
 	explain := func(code mqtt.ReasonCode, reason []byte) {
@@ -374,11 +380,13 @@ func describe(t *testing.T, v mqtt.Version, h mqtt.Header, body []byte) string {
 		if len(p.Props.ResponseInfo) > 0 {
 			line += fmt.Sprintf(" response=%s", p.Props.ResponseInfo)
 		}
+		line += s.user(p.Props.User)
 	case mqtt.TypePuback, mqtt.TypePubrec, mqtt.TypePubrel, mqtt.TypePubcomp:
 		var p mqtt.Ack
 		err = p.Decode(v, h, body)
 		line += fmt.Sprintf(" id=%d", p.PacketID)
 		explain(p.Code, p.Reason)
+		line += s.user(p.User)
 	case mqtt.TypeSuback:
 		var p mqtt.Suback
 		err = p.Decode(v, h, body)
@@ -391,7 +399,53 @@ func describe(t *testing.T, v mqtt.Version, h mqtt.Header, body []byte) string {
 		err = errors.New("not a packet that the broker sends by itself")
 	}
 	if err != nil {
-		t.Errorf("%s: %v", line, err)
+		s.t.Errorf("%s: %v", line, err)
+	}
+	return line
+}
+
+// user prints user properties, where the scenario wants to see them; ids, which are
+// other ones in each run, by their names, and times as seconds since the beginning.
+func (s *scenario) user(u mqtt.UserProperties) (line string) {
+	if !s.show {
+		return ""
+	}
+	for key, value := range u.All() {
+		text := string(value)
+		switch string(key) {
+		case "token_id":
+			text = "?"
+			for name, id := range s.tokens {
+				if string(value) == fmt.Sprint(id) {
+					text = name
+				}
+			}
+		case "cid":
+			for name, id := range s.accounts {
+				if string(value) == fmt.Sprint(id) {
+					text = name
+				}
+			}
+		case "timestamp":
+			// Synthetic time begins with the year 2000.
+			if f, err := strconv.ParseFloat(text, 64); err == nil && f > 946684800 {
+				text = "T+" + strconv.FormatFloat(f-946684800, 'f', -1, 64)
+				if whole, fraction, _ := strings.Cut(string(value), "."); fraction != "" {
+					n, _ := strconv.Atoi(whole)
+					text = fmt.Sprintf("T+%d.%s", n-946684800, fraction)
+				}
+			}
+		case "token":
+			// Its ids are other ones in each run.
+			var token struct {
+				Access struct{ Type int }
+			}
+			if err := json.Unmarshal(value, &token); err != nil {
+				s.t.Errorf("token: %v", err)
+			}
+			text = fmt.Sprintf("(%d fields, type %d)", strings.Count(text, "\":"), token.Access.Type)
+		}
+		line += fmt.Sprintf(" %s=%s", key, text)
 	}
 	return line
 }

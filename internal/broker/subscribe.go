@@ -1,6 +1,9 @@
 package broker
 
 import (
+	"slices"
+	"strconv"
+
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
@@ -26,10 +29,15 @@ func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
 		return nil
 	}
 	ack := &subscribeAck{codes: make([]mqtt.ReasonCode, 0, p.Count)}
+	narrow, refusal := s.narrowing(t, p.User)
 	for text, options := range p.Filters() {
 		code, reason := mqtt.QuotaExceeded, "more filters than one packet may hold"
-		if len(ack.codes) < t.b.limits.FiltersPerPacket {
-			code, reason = s.subscribe(t, a, ack, string(text), options, p.SubscriptionID)
+		switch {
+		case len(ack.codes) >= t.b.limits.FiltersPerPacket:
+		case refusal != "":
+			code, reason = mqtt.NotAuthorized, refusal
+		default:
+			code, reason = s.subscribe(t, a, ack, wanted{string(text), options, p.SubscriptionID, narrow})
 		}
 		ack.codes = append(ack.codes, code)
 		if code.Failed() {
@@ -49,22 +57,67 @@ func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
 	return nil
 }
 
+// wanted is one filter of a SUBSCRIBE.
+type wanted struct {
+	text    string
+	options mqtt.SubscribeOptions
+	id      uint32
+	narrow  narrowing
+}
+
+// narrowing reads the user properties of a SUBSCRIBE. Only messages of the account
+// itself or of one below it can be asked for: any other account is refused, whether
+// it is there or not [EXT-UP-3] [EXT-ACC-1]. A modified_since that is no number is
+// ignored [EXT-RET-3].
+func (s *Session) narrowing(t *Turn, user mqtt.UserProperties) (n narrowing, refusal string) {
+	if len(user) == 0 {
+		return n, ""
+	}
+	if text, ok := user.Get(keyAccount); ok {
+		id, err := strconv.ParseInt(string(text), 10, 64)
+		if n.account = auth.AccountID(id); err != nil || !s.ns.sees(n.account) {
+			return n, errForeign
+		}
+	}
+	if text, ok := user.Get("modified_since"); ok {
+		n.since, _ = topic.ModifiedSince(string(text))
+	}
+	return n, ""
+}
+
+const errForeign = "cid is not this account nor one below it"
+
+// sees tells whether messages of the account reach this one's sessions: its own, and
+// those of the accounts below it [EXT-ACC-2].
+func (ns *Namespace) sees(account auth.AccountID) bool {
+	return slices.Contains(ns.b.directory.Ancestors(account), ns.account)
+}
+
 // subscribe handles one filter.
-func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text string, o mqtt.SubscribeOptions, id uint32) (mqtt.ReasonCode, string) {
-	f, code, reason := t.b.grantable(text, id)
+func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted) (mqtt.ReasonCode, string) {
+	f, code, reason := t.b.grantable(w.text, w.id)
 	if code.Failed() {
 		return code, reason
 	}
+	if id := auth.AccountID(f.Items.Account); f.Items.HasAccount && !s.ns.sees(id) {
+		return mqtt.NotAuthorized, errForeign
+	} else if f.Items.HasAccount && w.narrow.account != 0 && w.narrow.account != id {
+		return mqtt.TopicFilterInvalid, "$filter and the property name different accounts"
+	}
+	o := w.options
 	scope := a.rights.Subscribe(f) // of a share, the inner filter
 	if scope == auth.None {
 		return mqtt.NotAuthorized, "the token may not subscribe to this filter"
 	}
-	if s.lasting.Load() && s.ns.storeRefuses() && !s.subscribed(f.Text) {
+	sub, err := s.newSubscription(f, w.narrow)
+	if err != nil {
+		return mqtt.TopicFilterInvalid, err.Error() // [EXT-FIL-1] [EXT-EXP-2]
+	}
+	if s.lasting.Load() && s.ns.storeRefuses() && !s.subscribed(sub) {
 		return mqtt.QuotaExceeded, errStoreFull
 	}
 	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
-	sub := newSubscription(s, f)
-	sub.id, sub.options, sub.partial = id, o, scope == auth.Partial
+	sub.id, sub.options, sub.partial = w.id, o, scope == auth.Partial
 	isNew, ok := s.admit(t, sub, f)
 	if !ok {
 		return mqtt.QuotaExceeded, "the session has too many subscriptions"
@@ -84,11 +137,11 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, text stri
 	return mqtt.ReasonCode(o.QoS), ""
 }
 
-// subscribed tells whether the session has a subscription with this text.
-func (s *Session) subscribed(text string) bool {
+// subscribed tells whether the session has a subscription with the identity of sub.
+func (s *Session) subscribed(sub *Subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs.find(text) != nil
+	return s.subs.find(sub.filter, sub.given()) != nil
 }
 
 // grantable reads a filter and tells why the broker, whoever asks, does not
@@ -112,7 +165,7 @@ func (b *Broker) grantable(text string, id uint32) (topic.Filter, mqtt.ReasonCod
 func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subs.find(sub.filter) == nil && s.subs.len() >= t.b.limits.SubscriptionsEach {
+	if s.subs.find(sub.filter, sub.given()) == nil && s.subs.len() >= t.b.limits.SubscriptionsEach {
 		return false, false
 	}
 	if f.Share != "" {
@@ -125,7 +178,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok b
 	isNew = s.install(sub, f)
 	if durable, sync := s.durable(); durable {
 		s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
-			Filter: sub.filter, Options: sub.options, ID: sub.id,
+			Filter: sub.key(), Options: sub.options, ID: sub.id,
 		}})
 	}
 	return isNew, true
@@ -145,7 +198,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
 	for _, r := range x.subs.replays {
-		if s.subs.find(r.sub.filter) != r.sub || !s.page(t, a, r) {
+		if !s.subs.has(r.sub) || !s.page(t, a, r) {
 			continue
 		}
 		if len(s.replays) < replaysPerSession {
@@ -174,8 +227,14 @@ func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
 		return nil
 	}
 	codes := make([]mqtt.ReasonCode, 0, p.Count)
+	account, only := p.User.Get(keyAccount)
 	for text := range p.Filters() {
-		codes = append(codes, s.unsubscribe(t, a, string(text)))
+		if !only {
+			codes = append(codes, s.unsubscribe(t, a, string(text), nil))
+			continue
+		}
+		// The account is a part of the identity where it is given [EXT-UP-3].
+		codes = append(codes, s.unsubscribe(t, a, string(text), account))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,30 +250,40 @@ func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
 	return nil
 }
 
-// unsubscribe removes one subscription by its text.
-func (s *Session) unsubscribe(t *Turn, a *attachment, text string) mqtt.ReasonCode {
+// unsubscribe removes one filter's subscription: that of the account given, or of any.
+func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byte) mqtt.ReasonCode {
 	if _, err := topic.Parse(text, t.b.limits.MaximumLevels); err != nil {
 		return mqtt.TopicFilterInvalid
 	}
 	s.mu.Lock()
-	sub := s.subs.find(text)
-	if sub == nil {
-		s.mu.Unlock()
+	found := s.subs.withFilter(text)
+	if account != nil {
+		found = slices.DeleteFunc(found, func(sub *Subscription) bool {
+			return strconv.FormatInt(int64(sub.account()), 10) != string(account)
+		})
+	}
+	var left []leaving
+	for _, sub := range found {
+		s.remove(sub)
+		if durable, sync := s.durable(); durable {
+			s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: sub.key()})
+		}
+		if g := sub.group(); g == nil {
+			continue
+		} else if rest := s.subs.withFilter(text); len(rest) > 0 {
+			// The same group, asked for with another cid: the member stays.
+			left = append(left, leaving{g: g, s: s, again: rest[0]})
+		} else {
+			left = append(left, leaving{g: g, s: s, seqs: s.giveBack(t, g)})
+		}
+	}
+	t.leaving = append(t.leaving, left...)
+	s.mu.Unlock()
+	t.settleShared()
+	if len(found) == 0 {
 		return mqtt.NoSubscriptionExisted
 	}
-	s.remove(sub)
-	if durable, sync := s.durable(); durable {
-		s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: text})
-	}
-	var unacked []uint64
-	if sub.group() != nil {
-		unacked = s.giveBack(t, sub.group())
-	}
-	s.mu.Unlock()
 	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
-	if sub.group() != nil {
-		sub.group().leave(t, s, unacked)
-	}
 	return mqtt.Success
 }
 

@@ -1,8 +1,8 @@
 package broker
 
 import (
-	"maps"
-	"slices"
+	"strconv"
+	"strings"
 
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
@@ -30,6 +30,8 @@ type subscriptionMore struct {
 	account auth.AccountID // only messages from this account, 0 any [EXT-UP-3] [EXT-FIL-1]
 	given   bool           // account came as a property: a part of the identity [EXT-UP-3]
 	since   int64          // only retained messages newer than this, UNIX microseconds [EXT-RET-3]
+
+	conditions conditionSet // [EXT-FIL-2]
 }
 
 // group returns the share group of a shared subscription, or nil.
@@ -65,17 +67,71 @@ func (sub *Subscription) since() int64 {
 	return sub.more.since
 }
 
-// wants tells whether the subscription's own condition takes the message. The
-// topic, the account and the rights have been seen to.
-func (sub *Subscription) wants(t *Turn, m *Message) bool { return true }
+// conditional tells whether the subscription asks about more of a message than its
+// topic and its account.
+func (sub *Subscription) conditional() bool { return sub.more != nil && !sub.more.conditions.none() }
 
-// newSubscription makes the record of a filter, not yet installed.
-func newSubscription(s *Session, f topic.Filter) *Subscription {
+// wants tells whether m, which has its stamp, meets the subscription's conditions. The
+// topic, the account and the rights have been seen to [EXT-FIL-2].
+func (sub *Subscription) wants(t *Turn, m *Message) bool {
+	return sub.more == nil || t.meets(&sub.more.conditions, m)
+}
+
+// narrowing is what a SUBSCRIBE's user properties say of all its filters.
+type narrowing struct {
+	account auth.AccountID // cid, 0 without one [EXT-UP-3]
+	since   int64          // modified_since, UNIX microseconds [EXT-RET-3]
+}
+
+// newSubscription makes the record of a filter, not yet installed. An error is that of
+// an expression.
+func (s *Session) newSubscription(f topic.Filter, n narrowing) (*Subscription, error) {
 	sub := &Subscription{s: s, filter: f.Text}
-	if f.Inner != f.Text {
-		sub.more = &subscriptionMore{inner: f.Inner, account: auth.AccountID(f.Items.Account), since: f.Items.ModifiedSince}
+	if f.Inner == f.Text && n == (narrowing{}) {
+		return sub, nil
 	}
-	return sub
+	set, err := s.ns.b.conditions.compile(&f)
+	if err != nil {
+		return nil, err
+	}
+	sub.more = &subscriptionMore{
+		inner: f.Inner, account: auth.AccountID(f.Items.Account), since: max(f.Items.ModifiedSince, n.since),
+		conditions: set,
+	}
+	if n.account != 0 {
+		sub.more.account, sub.more.given = n.account, true
+	}
+	return sub, nil
+}
+
+// key is the subscription's identity in its session: the filter's text, and, behind
+// U+0000, which no filter has, the account where it came as a property [EXT-UP-3].
+func (sub *Subscription) key() string {
+	given := sub.given()
+	if given == 0 {
+		return sub.filter
+	}
+	return sub.filter + "\x00" + strconv.FormatInt(int64(given), 10)
+}
+
+// cutKey is the inverse of subscriptionKey.
+func cutKey(key string) (filter string, account auth.AccountID) {
+	filter, id, _ := strings.Cut(key, "\x00")
+	n, _ := strconv.ParseInt(id, 10, 64)
+	return filter, auth.AccountID(n)
+}
+
+// given returns the account that came as a property, 0 without one.
+func (sub *Subscription) given() auth.AccountID {
+	if sub.more == nil || !sub.more.given {
+		return 0
+	}
+	return sub.more.account
+}
+
+// is tells whether the subscription has this identity.
+func (sub *Subscription) is(filter string, given auth.AccountID) bool {
+	return sub.filter == filter && sub.given() == given
 }
 
 // install puts sub into its session and the tree, the new record before the old
@@ -107,73 +163,4 @@ func (s *Session) remove(sub *Subscription) {
 		s.ns.tree.Remove(sub.inner(), sub)
 	}
 	s.gen.Add(1)
-}
-
-// subscriptions are a session's, by filter text: a short list, since most
-// sessions have few and a map costs more than the session itself, or a map.
-type subscriptions struct {
-	few  []*Subscription
-	many map[string]*Subscription
-}
-
-const fewSubscriptions = 8
-
-func (x *subscriptions) len() int { return len(x.few) + len(x.many) }
-
-// find returns the subscription with exactly this text, or nil.
-func (x *subscriptions) find(filter string) *Subscription {
-	if x.many != nil {
-		return x.many[filter]
-	}
-	for _, sub := range x.few {
-		if sub.filter == filter {
-			return sub
-		}
-	}
-	return nil
-}
-
-// put adds sub and returns the one with the same text which it replaces, or nil.
-func (x *subscriptions) put(sub *Subscription) (old *Subscription) {
-	if x.many == nil {
-		for i := range x.few {
-			if x.few[i].filter == sub.filter {
-				old, x.few[i] = x.few[i], sub
-				return old
-			}
-		}
-		if len(x.few) < fewSubscriptions {
-			x.few = append(x.few, sub)
-			return nil
-		}
-		x.many = make(map[string]*Subscription, 2*fewSubscriptions)
-		for _, s := range x.few {
-			x.many[s.filter] = s
-		}
-		x.few = nil
-	}
-	old = x.many[sub.filter]
-	x.many[sub.filter] = sub
-	return old
-}
-
-func (x *subscriptions) remove(sub *Subscription) {
-	if x.many != nil {
-		delete(x.many, sub.filter)
-		return
-	}
-	for i := range x.few {
-		if x.few[i].filter == sub.filter {
-			x.few = slices.Delete(x.few, i, i+1)
-			return
-		}
-	}
-}
-
-// all lists them, in no order; the list stays good while they change.
-func (x *subscriptions) all() []*Subscription {
-	if x.many == nil {
-		return slices.Clone(x.few)
-	}
-	return slices.Collect(maps.Values(x.many))
 }

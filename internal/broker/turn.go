@@ -26,6 +26,7 @@ type Turn struct {
 	stripe  *stripe  // of its topic, while it is locked
 
 	dressing dressing
+	judge    judge
 
 	shared   []sharedDone // share groups' entries that are settled
 	returned []returned   // what members that went away give back
@@ -78,6 +79,8 @@ type scratch struct {
 	delivery Delivery
 	subs     []*Subscription
 	places   map[*Session]int
+	needed   map[*condition]uint32
+	target   target
 	page     []*Message
 }
 

@@ -1,0 +1,185 @@
+package broker
+
+import (
+	"runtime"
+	"strings"
+	"sync"
+	"weak"
+
+	"alcove/internal/expr"
+	"alcove/internal/mqtt"
+	"alcove/internal/topic"
+)
+
+// condition is one expression of "$filter", compiled: one object for all the
+// subscriptions with the same text, so that a message is asked once [EXT-FIL-3].
+type condition struct {
+	program *expr.Program
+	message bool // about the message's parts, not about its payload as JSON [EXT-FIL-2]
+}
+
+// conditionSet is what a subscription demands: all of it must hold; nil is none.
+type conditionSet [2]*condition
+
+func (c *conditionSet) none() bool { return c[0] == nil && c[1] == nil }
+
+// conditions finds a condition while any subscription holds it. It keeps none alive.
+// A leaf lock.
+type conditions struct {
+	mu   sync.Mutex
+	held map[conditionKey]weak.Pointer[condition]
+}
+
+type conditionKey struct {
+	source  string
+	message bool
+}
+
+// of returns the condition with this text; an error is the expression's
+// [EXT-EXP-2].
+func (c *conditions) of(source string, message bool) (*condition, error) {
+	key := conditionKey{source, message}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known := c.held[key].Value(); known != nil {
+		return known, nil
+	}
+	// The source is a part of a packet's text, which it would keep alive.
+	key.source = strings.Clone(source)
+	program, err := expr.Compile(key.source)
+	if err != nil {
+		return nil, err
+	}
+	if c.held == nil {
+		c.held = make(map[conditionKey]weak.Pointer[condition])
+	}
+	made := &condition{program: program, message: message}
+	p := weak.Make(made)
+	c.held[key] = p
+	runtime.AddCleanup(made, func(key conditionKey) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.held[key] == p { // another one may have taken the place meanwhile
+			delete(c.held, key)
+		}
+	}, key)
+	return made, nil
+}
+
+// compile returns the conditions of a filter's items. The error names the column in
+// the filter's text as it was sent [EXT-FIL-1].
+func (c *conditions) compile(f *topic.Filter) (set conditionSet, err error) {
+	for i, part := range [...]struct {
+		name, source string
+		column       func(int) int
+	}{
+		{"payload", f.Items.Payload, f.PayloadColumn},
+		{"message", f.Items.Message, f.MessageColumn},
+	} {
+		if part.source == "" {
+			continue
+		}
+		if set[i], err = c.of(part.source, part.name == "message"); err != nil {
+			return set, explain(err, part.name, part.column)
+		}
+	}
+	return set, nil
+}
+
+// judge asks conditions about one message. It belongs to a Turn; what it has read of
+// the message serves all of them: the payload is parsed once, and only if one of them
+// wants it [EXT-FIL-3].
+type judge struct {
+	m       *Message
+	json    verdict // whether the payload is JSON
+	parts   bool    // message holds the parts of m
+	payload expr.Input
+	message expr.Input
+	view    expr.Message
+
+	verdicts []verdict // of the route's conditions
+}
+
+type verdict uint8
+
+const (
+	unknown verdict = iota
+	passes
+	fails
+)
+
+func verdictOf(ok bool) verdict {
+	if ok {
+		return passes
+	}
+	return fails
+}
+
+// forget lets the message go: its memory is about to be used for another one.
+func (j *judge) forget() { j.m = nil }
+
+// begin makes room for the verdicts about a route's conditions.
+func (j *judge) begin(n int) {
+	if cap(j.verdicts) < n {
+		j.verdicts = make([]verdict, n)
+	}
+	j.verdicts = j.verdicts[:n]
+	clear(j.verdicts)
+}
+
+// asks tells whether m meets c. m has its stamp.
+func (t *Turn) asks(c *condition, m *Message) bool {
+	j := &t.judge
+	if j.m != m {
+		j.m, j.json, j.parts = m, unknown, false
+	}
+	now := float64(t.Now.UnixMicro()) / 1e6
+	if c.message {
+		if !j.parts {
+			j.parts = true
+			t.view(m)
+			j.message.SetMessage(&j.view, now)
+		}
+		return c.program.Match(&j.message)
+	}
+	if j.json == unknown {
+		j.json = verdictOf(j.payload.SetJSON(m.Payload, now))
+	}
+	return j.json == passes && c.program.Match(&j.payload)
+}
+
+// view shows m to "message=" [EXT-FIL-2]: its user properties are those that a
+// subscriber is sent, the broker's own among them [EXT-UP-8].
+func (t *Turn) view(m *Message) {
+	v := &t.judge.view
+	*v = expr.Message{
+		Topic: m.Topic, Payload: m.Payload, CID: int64(m.Account),
+		Timestamp: float64(m.Stamp) / 1e6, QoS: byte(m.QoS), Retain: m.Retain,
+		User: v.User[:0],
+	}
+	forward, stamps := t.dressing.of(m)
+	for key, value := range mqtt.ForwardUser(forward).All() {
+		v.User = append(v.User, [2][]byte{key, value})
+	}
+	for key, value := range mqtt.UserProperties(stamps).All() {
+		v.User = append(v.User, [2][]byte{key, value})
+	}
+}
+
+// meets tells whether m meets all of the set.
+func (t *Turn) meets(set *conditionSet, m *Message) bool {
+	for _, c := range set {
+		if c != nil && !t.asks(c, m) {
+			return false
+		}
+	}
+	return true
+}
+
+// explain is an expression's error as a client is told it.
+func explain(err error, item string, column func(int) int) error {
+	if e, ok := err.(*expr.Error); ok {
+		return &topic.Error{Kind: topic.FilterItem, Reason: item + ": " + e.Reason, Column: column(e.Column)}
+	}
+	return err
+}

@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+)
+
+// greeting encodes the CONNACK with the user properties that tell a client about
+// itself [EXT-UP-5]: its token, and the subscriptions that its session has. What is
+// longer than a property or the client's Maximum Packet Size takes is left out, the
+// subscriptions before the token's details. Under s.mu.
+func (c *connecting) greeting(t *Turn, s *Session) []byte {
+	a := c.a
+	if a.version == mqtt.V5 && c.ns.settings.Load().Stamps { // [EXT-UP-8]
+		whole, short := c.b.describeToken(a.grant.Token)
+		all := appendFitting(nil, "token", whole)
+		if all != nil {
+			all = appendFitting(all, "subscriptions", s.describeSubscriptions())
+		}
+		for _, c.user = range [...]mqtt.UserProperties{
+			all,
+			appendFitting(nil, "token", whole),
+			appendFitting(nil, "token", short),
+		} {
+			if c.user == nil {
+				continue
+			}
+			if b := c.connack(t, s.id); len(b) <= int(a.maxPacket) {
+				return b
+			}
+		}
+		c.user = nil
+	}
+	return c.connack(t, s.id)
+}
+
+// appendFitting appends a user property, or returns nil where its value is too long
+// for one.
+func appendFitting(dst mqtt.UserProperties, key string, value []byte) mqtt.UserProperties {
+	if len(value) > mqtt.MaxString {
+		return nil
+	}
+	return mqtt.AppendUser(dst, key, value)
+}
+
+// describeToken returns the token without its key as JSON, and the least of it.
+func (b *Broker) describeToken(id auth.TokenID) (whole, short []byte) {
+	token, ok := b.directory.Token(id)
+	if !ok {
+		return []byte("null"), []byte("null") // it goes this moment
+	}
+	type access struct {
+		Type auth.AccessType `json:"type"`
+	}
+	short, _ = json.Marshal(struct {
+		ID      auth.TokenID   `json:"id"`
+		Account auth.AccountID `json:"cid"`
+		Access  access         `json:"access"`
+	}{token.ID, token.Account, access{token.Access.Type}})
+	whole, err := json.Marshal(token)
+	if err != nil {
+		return short, short
+	}
+	return whole, short
+}
+
+// describedSubscription is one subscription as a client is told of it.
+type describedSubscription struct {
+	Topic             string         `json:"topic"`
+	QoS               mqtt.QoS       `json:"qos"`
+	NoLocal           bool           `json:"no_local"`
+	RetainAsPublished bool           `json:"rap"`
+	RetainHandling    byte           `json:"retain_handling"`
+	SubscriptionID    uint32         `json:"subscription_id"`
+	Account           auth.AccountID `json:"cid,omitempty"`
+}
+
+// describeSubscriptions returns the session's subscriptions as a JSON array, in the
+// order of their texts; where there are many, more than a property takes. Under s.mu.
+func (s *Session) describeSubscriptions() []byte {
+	room := mqtt.MaxString
+	list := make([]describedSubscription, 0, min(s.subs.len(), 64))
+	for sub := range s.subs.each() {
+		if room -= len(sub.filter) + len(`{"topic":"","qos":0,"no_local":false,"rap":false,"retain_handling":0,"subscription_id":0}`); room < 0 {
+			return make([]byte, mqtt.MaxString+1)
+		}
+		o := &sub.options
+		list = append(list, describedSubscription{sub.filter, o.QoS, o.NoLocal, o.RetainAsPublished, o.RetainHandling, sub.id, sub.given()})
+	}
+	slices.SortFunc(list, func(x, y describedSubscription) int {
+		return cmp.Or(strings.Compare(x.Topic, y.Topic), cmp.Compare(x.Account, y.Account))
+	})
+	b, _ := json.Marshal(list)
+	return b
+}
