@@ -24,7 +24,7 @@ type replay struct {
 // whatever is stored from now on reaches it as a live message.
 func newReplay(ns *Namespace, sub *Subscription, f topic.Filter) *replay {
 	r := &replay{sub: sub, family: ns.family(nil)}
-	r.walker = topic.NewWalker(f.Inner, topic.Dialect{HideDollar: true, HideFirst: ns.b.features.ReservedLevel})
+	r.walker = topic.NewWalker(f.Inner, topic.Dialect{HideDollar: true, HideFirst: ns.b.features.ReservedLevel, Selectors: true})
 	r.at = r.walker.From()
 	for _, n := range r.family {
 		n.retained.mu.RLock()
