@@ -159,10 +159,6 @@ func (b *book) insideLogs(filter []level) bool {
 		filter[1].kind == levelText && filter[1].text == "log"
 }
 
-func (l *level) hasText(s string) bool {
-	return l.kind == levelText && l.text == s || l.kind == levelWords && hasWord(l.words, []byte(s))
-}
-
 // indexFrom is the number of rules above which they are found by their first level.
 const indexFrom = 8
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -149,6 +150,15 @@ func TestSubscribeScope(t *testing.T) {
 		{"x/1", Whole}, {"x,y/1", Whole}, {"x,z/1", Partial}, {"z/1", None}, {"+/1", Partial},
 		{"$SYS/a", Whole}, {"$SYS/#", Whole},
 		{"$share/g/a/b/c", Whole}, {"$share/g/b", None}, {"$share/g/#", Partial}, // attacks row 32
+		// Every filter that a selector stands for is judged [EXT-SEL-1]: one that the
+		// rule does not take leaves the subscription to be asked for each message.
+		{"a/1,2/c", Whole}, {"a,b/1/c", Partial}, {"a/1,2/d", None}, {"b,d/1/c", None},
+		{"y,x/1", Partial}, // takes "y,x/1", which the rule "x,y/1" does not
+		{"x,y/1,2", Partial}, {"x,y/2,3", None}, {"w,z/1", None},
+		{"me/dev,other/#", Partial}, {"me/one,other/#", None}, {"$SYS,a/b", Partial}, {"$SYS,b/#", Partial},
+		{"$share/g:2/x,z/1", Partial}, {"$share/g/w,z/1", None},
+		{"$filter/cid=7/a/b/c", Whole}, {"$filter/payload=x>1/x,z/1", Partial}, {"$filter/message=a+b%2F#/w,z/1", None},
+		{"$share/g/$filter/cid=7&payload=a/me/dev,other/#", Partial}, {"$share/a/$filter/cid=7/b", None},
 	} {
 		f, err := topic.Parse(c.filter, 64)
 		if err != nil {
@@ -251,11 +261,11 @@ func naive(rule, clientID, name string) bool {
 }
 
 var (
-	someLevel    = rapid.SampledFrom([]string{"a", "b", "c", "a,b", "", "$SYS", "flespi", "log", "x y", "é", "{client_id}"})
-	someRuleMid  = rapid.SampledFrom([]string{"a", "b", "c", "a,b", "b,c", "+", "+", "", "$SYS", "flespi", "log", placeholder})
+	someLevel    = rapid.SampledFrom([]string{"a", "b", "c", "a,b", "b,c", "a,b,c", "", "$SYS", "flespi", "log", "x y", "é", "{client_id}"})
+	someRuleMid  = rapid.SampledFrom([]string{"a", "b", "c", "a,b", "b,c", "a,b,c", "log,a", "flespi,$SYS", "+", "+", "", "$SYS", "flespi", "log", placeholder})
 	someClientID = rapid.SampledFrom([]string{"a", "b", "a,b", "+", "#", "a/b", "a/#", "", "$SYS", "flespi", placeholder})
 	someFilter   = rapid.Custom(func(t *rapid.T) string {
-		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "a,b", "+", "+", "", "$SYS", "flespi", "log"}), 1, 4).Draw(t, "levels")
+		parts := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "a,b", "b,a", "a,b,c", "b,c", "flespi,a", "$SYS,b", "log,a", "flespi,$SYS", "+", "+", "", "$SYS", "flespi", "log"}), 1, 4).Draw(t, "levels")
 		if rapid.Bool().Draw(t, "hash") {
 			parts = append(parts[:len(parts)-1], "#")
 		}
@@ -380,6 +390,54 @@ func TestRightsAllocateNothing(t *testing.T) {
 	}
 	if g := listed(t, allOn("a")); g.Rights("x") != g.Rights("y") {
 		t.Error("rights without a placeholder are not shared")
+	}
+}
+
+// TestSelectorsAreNotExpanded: ten levels of thousand words stand for 10³⁰ filters and
+// are judged word by word [EXT-SEL-1] [EXT-TOK-7].
+func TestSelectorsAreNotExpanded(t *testing.T) {
+	words := make([]string, 1000)
+	for i := range words {
+		words[i] = "w" + strconv.Itoa(i)
+	}
+	list := strings.Join(words, ",")
+	filter := strings.Repeat(list+"/", 9) + list
+	rules := make([]string, 100)
+	for i := range rules {
+		rules[i] = strings.Repeat("w999,w1,x/", 9) + "v" + strconv.Itoa(i) // fails at the last level only
+	}
+	f, err := topic.Parse(filter, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := listed(t, allOn(rules...)).Rights("c").Subscribe(f); got != None {
+		t.Errorf("no rule meets it: %v", got)
+	}
+	met := append(rules, strings.Repeat("w999/", 9)+"w0")
+	if got := listed(t, allOn(met...)).Rights("c").Subscribe(f); got != Partial {
+		t.Errorf("one topic of 10³⁰: %v", got)
+	}
+	if got := listed(t, allOn(append(rules, strings.Repeat("+/", 9)+list)...)).Rights("c").Subscribe(f); got != Whole {
+		t.Errorf("wholly inside: %v", got)
+	}
+}
+
+// BenchmarkSubscribeLong asks for the longest selector there is against most rules.
+func BenchmarkSubscribeLong(b *testing.B) {
+	rules := make([]string, MaxRules)
+	for i := range rules {
+		rules[i] = "a,b,c," + strconv.Itoa(i) + "/x"
+	}
+	r := listed(b, allOn(rules...)).Rights("c")
+	list := &strings.Builder{}
+	for i := 0; list.Len() < topic.MaxBytes-20; i++ {
+		list.WriteString("w" + strconv.FormatInt(int64(i*7919%30000), 36) + ",")
+	}
+	f := topic.Filter{Inner: list.String() + "w/+"}
+	for b.Loop() {
+		if r.Subscribe(f) != None {
+			b.Fatal("not none")
+		}
 	}
 }
 

@@ -129,6 +129,8 @@ func (r *rule) covers(filter []level, clientID string) bool {
 	return len(filter) == len(r.levels)
 }
 
+// coversLevel compares the rule's level with the filter's. A selector also takes its
+// own spelling, so another one covers it only if it has that word as well.
 func (l *level) coversLevel(f *level, clientID string) bool {
 	switch {
 	case l.kind == levelPlus:
@@ -136,12 +138,8 @@ func (l *level) coversLevel(f *level, clientID string) bool {
 	case f.kind == levelText:
 		return l.matches([]byte(f.text), clientID)
 	case f.kind == levelWords && l.kind == levelWords:
-		for _, w := range f.words {
-			if !hasWord(l.words, []byte(w)) {
-				return false
-			}
-		}
-		return true
+		// Why the lengths: a long selector must not be compared with every rule.
+		return len(f.words) <= len(l.words) && !slices.ContainsFunc(f.words, func(w string) bool { return !l.hasText(w) })
 	}
 	return false
 }
@@ -194,17 +192,34 @@ func (l *level) takesOrdinary(clientID, reserved string) bool {
 	return true
 }
 
+// meetsLevel reports whether some level is taken by the rule's and by the filter's,
+// neither of which is "#". Each selector stands for its words, never for a filter per
+// word; of two, the shorter is looked up in the longer, so that the work for a filter
+// is bounded by the length of the access list [EXT-SEL-1].
 func (l *level) meetsLevel(f *level, clientID string) bool {
 	switch {
 	case l.kind == levelPlus, f.kind == levelPlus:
 		return true
 	case f.kind == levelText:
 		return l.matches([]byte(f.text), clientID)
+	case l.kind == levelText:
+		return f.hasText(l.text)
+	case l.kind == levelClient:
+		return f.hasText(clientID) // not empty, or the rule would be dead
+	case len(l.words) < len(f.words):
+		return slices.ContainsFunc(l.words, f.hasText)
 	}
-	for _, w := range f.words {
-		if l.matches([]byte(w), clientID) {
-			return true
-		}
+	return slices.ContainsFunc(f.words, l.hasText)
+}
+
+// hasText reports whether a level that is text or a selector takes s.
+func (l *level) hasText(s string) bool {
+	switch l.kind {
+	case levelText:
+		return l.text == s
+	case levelWords:
+		_, found := slices.BinarySearch(l.words, s)
+		return found
 	}
 	return false
 }

@@ -4,7 +4,8 @@ import "strings"
 
 // Dialect says how filters are read. The zero value reads commas as plain text
 // and lets wildcards match every topic; rules of access are read as
-// Dialect{Selectors: true}, subscriptions with HideDollar and HideFirst set.
+// Dialect{Selectors: true}, subscriptions with HideDollar and HideFirst set as
+// well.
 type Dialect struct {
 	// HideDollar keeps topics that begin with '$' from a wildcard in the
 	// first level [MQTT-4.7.2-1].

@@ -51,7 +51,9 @@
 // # Invariants and ownership
 //
 // All functions are pure, none recurses, and what runs once per message
-// (CheckName, the Match functions, Tree's Match) allocates nothing. A Tree guards itself with one lock and may be
-// shared; a Walker belongs to one goroutine. UTF-8 itself is checked by the
-// codec: text that is not UTF-8 is matched as bytes and does no harm.
+// (CheckName, the Match functions, Tree's Match) allocates nothing. Hashes are
+// seeded by the process, so that no tenant can make filters collide. A Tree
+// guards itself with one lock and may be shared; a Walker belongs to one
+// goroutine. UTF-8 itself is checked by the codec: text that is not UTF-8 is
+// matched as bytes and does no harm.
 package topic

@@ -3,7 +3,7 @@ package topic
 // Match reports whether a plain filter matches a topic by the standard's
 // rules: '#' and '+' in the first level pass over topics that begin with '$'
 // [MQTT-4.7.2-1], commas are plain text. Both must be legal; an illegal one
-// gives a meaningless answer, never a panic. It is the reference for Tree.
+// gives a meaningless answer, never a panic.
 func Match[T text](filter string, topic T) bool {
 	return MatchIn(Dialect{HideDollar: true}, filter, topic)
 }
@@ -22,7 +22,8 @@ func MatchSelector[T text](filter string, topic T) bool {
 }
 
 // MatchIn reports whether filter, read in dialect d, matches topic. Time is
-// linear in the two lengths; it does not allocate or recurse.
+// linear in the two lengths; it does not allocate or recurse. It is the
+// reference for Tree.
 func MatchIn[T text](d Dialect, filter string, topic T) bool {
 	if len(filter) == 0 || len(topic) == 0 {
 		return false
