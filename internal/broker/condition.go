@@ -86,6 +86,15 @@ func (c *conditions) compile(f *topic.Filter) (set conditionSet, err error) {
 	return set, nil
 }
 
+// must is compile for a filter that has been compiled before.
+func (c *conditions) must(f *topic.Filter) conditionSet {
+	set, err := c.compile(f)
+	if err != nil {
+		panic("broker: a condition that had compiled does not: " + err.Error())
+	}
+	return set
+}
+
 // judge asks conditions about one message. It belongs to a Turn; what it has read of
 // the message serves all of them: the payload is parsed once, and only if one of them
 // wants it [EXT-FIL-3].

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"slices"
@@ -57,16 +58,23 @@ func (b *Broker) describeToken(id auth.TokenID) (whole, short []byte) {
 	type access struct {
 		Type auth.AccessType `json:"type"`
 	}
-	short, _ = json.Marshal(struct {
+	short = encode(struct {
 		ID      auth.TokenID   `json:"id"`
 		Account auth.AccountID `json:"cid"`
 		Access  access         `json:"access"`
 	}{token.ID, token.Account, access{token.Access.Type}})
-	whole, err := json.Marshal(token)
-	if err != nil {
-		return short, short
+	return encode(token), short
+}
+
+// encode returns v as JSON, in which filters stay readable.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return []byte("null") // what has no JSON is nothing that a client wrote
 	}
-	return whole, short
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
 // describedSubscription is one subscription as a client is told of it.
@@ -95,6 +103,5 @@ func (s *Session) describeSubscriptions() []byte {
 	slices.SortFunc(list, func(x, y describedSubscription) int {
 		return cmp.Or(strings.Compare(x.Topic, y.Topic), cmp.Compare(x.Account, y.Account))
 	})
-	b, _ := json.Marshal(list)
-	return b
+	return encode(list)
 }

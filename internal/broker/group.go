@@ -3,6 +3,7 @@ package broker
 import (
 	"sync"
 
+	"alcove/internal/auth"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -53,7 +54,11 @@ func (ns *Namespace) group(f topic.Filter) *Group {
 // newGroup makes a group without members, which is not in the tree yet.
 func (ns *Namespace) newGroup(id OwnerID, key groupKey, f topic.Filter) *Group {
 	g := &Group{ns: ns, id: id, key: key, members: make(map[*Session]*member)}
-	g.entry = &Subscription{filter: f.Rest, more: &subscriptionMore{group: g, inner: f.Inner}}
+	g.entry = &Subscription{filter: f.Rest, more: &subscriptionMore{
+		group: g, inner: f.Inner, account: auth.AccountID(f.Items.Account),
+		// It compiles: so it did for the member that makes the group.
+		conditions: ns.b.conditions.must(&f),
+	}}
 	return g
 }
 

@@ -107,6 +107,9 @@ func (r *recovery) Group(top, account auth.AccountID, id OwnerID, rec GroupRecor
 		return nil
 	}
 	f, err := topic.Parse("$share/"+rec.Share+"/"+rec.Inner, r.b.limits.MaximumLevels)
+	if err == nil {
+		_, err = r.b.conditions.compile(&f)
+	}
 	if err != nil {
 		// The limits were narrowed since: its members' subscriptions go too.
 		r.b.logger.Warn("a stored share group is no longer valid", "account", account, "error", err)

@@ -428,7 +428,7 @@ func (s *scenario) user(u mqtt.UserProperties) (line string) {
 			}
 		case "timestamp":
 			// Synthetic time begins with the year 2000.
-			if f, err := strconv.ParseFloat(text, 64); err == nil && f > 946684800 {
+			if f, err := strconv.ParseFloat(text, 64); err == nil && f >= 946684800 {
 				text = "T+" + strconv.FormatFloat(f-946684800, 'f', -1, 64)
 				if whole, fraction, _ := strings.Cut(string(value), "."); fraction != "" {
 					n, _ := strconv.Atoi(whole)

@@ -41,5 +41,5 @@ func (e *Error) Error() string {
 	if e.Column == 0 {
 		return "topic: " + e.Reason
 	}
-	return "topic: " + e.Reason + " at byte " + strconv.Itoa(e.Column)
+	return "topic: " + e.Reason + " at column " + strconv.Itoa(e.Column)
 }
