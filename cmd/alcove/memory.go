@@ -12,7 +12,7 @@ import (
 // and what its idle connections cost is what its owner sees. While it works, the
 // collector's own pace is left alone.
 const (
-	tidyEvery = 2 * time.Second
+	tidyEvery = time.Second
 	// quietBytes is how little may have been allocated since the last look for
 	// the broker to count as quiet.
 	quietBytes = 2 << 20
