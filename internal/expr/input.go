@@ -27,7 +27,7 @@ type Input struct {
 	now  float64 // UNIX seconds
 	fuel int     // what is left for this evaluation, in bytes [EXT-EXP-2]
 
-	document []byte // borrowed: the payload
+	document string // borrowed: the payload
 	tape     tape
 	message  *Message // borrowed
 
@@ -41,10 +41,11 @@ type Input struct {
 // Reset.
 func (in *Input) SetJSON(payload []byte, now float64) bool {
 	in.Reset()
-	if len(payload) > MaxPayload || !in.tape.read(payload) {
+	document := view(payload)
+	if len(payload) > MaxPayload || !in.tape.read(document) {
 		return false
 	}
-	in.mode, in.document, in.now = holdsJSON, payload, now
+	in.mode, in.document, in.now = holdsJSON, document, now
 	return true
 }
 
@@ -57,7 +58,7 @@ func (in *Input) SetMessage(m *Message, now float64) {
 
 // Reset lets go of what is borrowed, and of memory that only an unusual object needed.
 func (in *Input) Reset() {
-	in.mode, in.document, in.message = holdsNothing, nil, nil
+	in.mode, in.document, in.message = holdsNothing, "", nil
 	in.tape.reset()
 	in.scratch = in.scratch[:0]
 	if cap(in.scratch) > keptScratch {

@@ -183,7 +183,7 @@ func bitwise(op operation, a, b float64) (Value, bool) {
 }
 
 // joined makes one text of two.
-func (in *Input) joined(a, b []byte) (Value, bool) {
+func (in *Input) joined(a, b string) (Value, bool) {
 	if !in.pay(len(a) + len(b)) {
 		return Value{}, false
 	}
@@ -192,7 +192,7 @@ func (in *Input) joined(a, b []byte) (Value, bool) {
 	return textual(in.made(start)), true
 }
 
-// made is what scratch got since start. Nothing is appended to it by mistake.
-func (in *Input) made(start int) []byte {
-	return in.scratch[start:len(in.scratch):len(in.scratch)]
+// made is what scratch got since start.
+func (in *Input) made(start int) string {
+	return view(in.scratch[start:])
 }
