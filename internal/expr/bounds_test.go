@@ -147,6 +147,7 @@ func TestSteps(t *testing.T) {
 		{"z == z || true", false}, {"z == z", false}, {"list[650000] || true", false}, {"exists(list[650000]) || true", false}, {"list[1000000] || true", false},
 		{"len(list) || true", false}, {"tostring(list) || true", false}, {"z ~ '*b' || true", false}, {"upper(z) || true", false}, {"substr(z, 5) || true", false},
 		{"word(z, 5) || true", false}, {"n || true", false}, {"list == list || true", false}, {"s ~ '" + strings.Repeat("*a?a", 300) + "*b' || true", true},
+		{strings.Repeat("1e308%5e-324+", 60) + "1", false}, {strings.Repeat("1e9%7+", 300) + "1", true},
 		{"s ~ '" + strings.Repeat("a*", 2000) + "' ", true}, {"s ~ '" + strings.Repeat("*a", 2000) + "*b' || true", true},
 		{"s ~ '*" + strings.Repeat("a?", 1000) + "b*' || true", false}, {"s ~ '*" + strings.Repeat("?", 1000) + "b*' || true", false},
 	} {

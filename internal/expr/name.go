@@ -206,10 +206,11 @@ func (in *Input) userProperties() (Value, outcome) {
 		}
 		again := false
 		for j := 0; j < i && !again; j++ {
-			if !in.pay(8) {
+			before := in.message.User[j][0]
+			if !in.pay(8 + len(before)) {
 				return Value{}, spoilt
 			}
-			again = string(in.message.User[j][0]) == string(p[0])
+			again = string(before) == string(p[0])
 		}
 		if again {
 			continue

@@ -147,12 +147,23 @@ func (in *Input) calculate(op operation, left, right Value) (Value, bool) {
 	case opDivide:
 		a /= b // by zero: not finite
 	case opModulo:
+		if !in.payModulo(a, b) {
+			return Value{}, false
+		}
 		a = math.Mod(a, b) // by zero: not a number
 	default:
 		return bitwise(op, a, b)
 	}
 	v, o := finite(a)
 	return v, o == found
+}
+
+// payModulo pays for the loop in math.Mod, which takes a turn for each bit by which
+// the left side is the longer.
+func (in *Input) payModulo(a, b float64) bool {
+	_, x := math.Frexp(a)
+	_, y := math.Frexp(b)
+	return in.pay(max(0, x-y) * stepFuel / 8)
 }
 
 // finite keeps infinities and what is not a number out: they are undefined.

@@ -260,7 +260,14 @@ func (t *tape) find(b, text string, hash uint32) (found int32) {
 		return found
 	}
 	for i := t.heads[hash&uint32(len(t.heads)-1)]; i >= 0; i = t.members[i].next {
-		if t.members[i].hash == hash && t.spells(b, i, text) && (found < 0 || t.before(b, i, found)) {
+		m := &t.members[i]
+		if m.hash != hash {
+			continue
+		}
+		if m.parent < 0 && !m.coded && m.key.of(b) == text {
+			return i // a flat key comes before all others; dead ones are not in the chain
+		}
+		if t.spells(b, i, text) && (found < 0 || t.before(b, i, found)) {
 			found = i
 		}
 	}
