@@ -21,7 +21,9 @@ const (
 
 // Input is what programs are asked about: one object, prepared once. It keeps its
 // memory from one object to the next and belongs to one goroutine. The zero Input
-// holds nothing, and nothing matches it.
+// holds nothing, and nothing matches it. It holds a payload or a message: who asks
+// both kinds of expressions about one message keeps an Input for each, so that the
+// payload is read once [EXT-FIL-3].
 type Input struct {
 	mode mode
 	now  float64 // UNIX seconds

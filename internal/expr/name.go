@@ -1,9 +1,6 @@
 package expr
 
-import (
-	"hash/crc32"
-	"strconv"
-)
+import "hash/crc32"
 
 // name is a reference to a part of the object: a dotted text, and what follows it.
 type name struct {
@@ -224,20 +221,4 @@ func (in *Input) userProperties() (Value, outcome) {
 	}
 	in.scratch = append(in.scratch, '}')
 	return document(in.made(start)), found
-}
-
-// String writes the name as a program does.
-func (n *name) String() string {
-	s := append([]byte(nil), n.text...)
-	for _, a := range n.steps {
-		switch a.kind {
-		case byIndex:
-			s = append(strconv.AppendInt(append(s, '['), int64(a.index), 10), ']')
-		case byKey:
-			s = append(appendQuoted(append(s, '['), a.text), ']')
-		case byName:
-			s = append(append(s, '.'), a.text...)
-		}
-	}
-	return string(s)
 }

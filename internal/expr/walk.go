@@ -17,11 +17,14 @@ func (in *Input) walk(s span, a *access) (span, outcome) {
 	return in.walkName(s, a.text)
 }
 
+// skipFuel is what passing over a value costs beside its bytes.
+const skipFuel = 4
+
 // skip returns the position after the value at i and pays for it, or returns -1 where
 // the steps do not suffice. It looks no further than they do.
 func (in *Input) skip(i int) int {
 	b := in.document
-	if end := skipValue(b[:min(len(b), i+max(in.fuel, 0))], i); end >= 0 && in.pay(end-i) {
+	if end := skipValue(b[:min(len(b), i+max(in.fuel, 0))], i); end >= 0 && in.pay(end-i+skipFuel) {
 		return end
 	}
 	in.fuel = -1
