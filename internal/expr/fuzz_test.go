@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -204,6 +206,39 @@ func TestRemainders(t *testing.T) {
 					t.Fatalf("%q: %q, want %q", payload, v.Text(), want)
 				}
 			}
+		}
+	}
+}
+
+// TestNumbers: the fast way of reading decimals gives what the standard library does.
+func TestNumbers(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		text := strconv.FormatUint(random.Uint64()>>random.IntN(64), 10)
+		if places := random.IntN(30); places > 0 {
+			text += "." + strings.Repeat("0", random.IntN(places)) + strconv.FormatUint(random.Uint64()>>random.IntN(64), 10)
+		}
+		if random.IntN(8) == 0 {
+			text = "-" + text + "e" + strconv.Itoa(random.IntN(80)-40)
+		}
+		want, err := strconv.ParseFloat(text, 64)
+		if got, ok := parseDecimal(text); got != want || ok != (err == nil) {
+			t.Fatalf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
+// TestEscapes: halves of surrogate pairs do not eat what follows.
+func TestEscapes(t *testing.T) {
+	for _, coded := range []string{
+		`"\ud83d\ude00"`, `"\ud83d"`, `"\ud83dx"`, `"\ud83d\n"`, `"\ud83d\u0041"`, `"\ude00\ud83d"`, `"\ud83d\ud83d\ude00"`, `"\uD83D\uDE00\/\"\\\b\f\r\t"`,
+	} {
+		var want string
+		if err := json.Unmarshal([]byte(coded), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(appendUnescaped(nil, coded[1:len(coded)-1])); got != want {
+			t.Errorf("%s: %q, want %q", coded, got, want)
 		}
 	}
 }
