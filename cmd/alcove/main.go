@@ -1,7 +1,7 @@
 // Command alcove is a multi-tenant MQTT broker with its tools: the server, a
-// publisher, a subscriber, the administration of accounts and tokens, and a load
-// driver. It composes the settings of the packages below and hides nothing else:
-// each command is a file of its name.
+// publisher, a subscriber, the administration of accounts and tokens, a trial of
+// expressions, and a load driver. It composes the settings of the packages below and
+// hides nothing else: each command is a file of its name.
 package main
 
 import (
@@ -60,7 +60,7 @@ func newRoot() *cobra.Command {
 		Version:       version(),
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newConfig(), newPub(), newSub(), newToken(), newAccount(), newBench(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newPub(), newSub(), newToken(), newAccount(), newExpr(), newBench(), newVersion())
 	return root
 }
 

@@ -271,7 +271,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("partial PUT: %d %s", a.status, a.body)
 	}
 	a = b.do(b.operator, "GET", "/platform/tokens/"+one+",77", "")
-	if a.status != 200 || len(a.Result) != 1 || len(a.Errors) != 1 || a.Errors[0] != (Error{404, "not found", 77}) {
+	if a.status != 200 || len(a.Result) != 1 || len(a.Errors) != 1 || a.Errors[0] != (Error{Code: 404, Reason: "not found", ID: 77}) {
 		t.Errorf("partial GET: %d %s", a.status, a.body)
 	}
 	a = b.do(b.operator, "POST", "/platform/tokens", `[{"ttl":5},{"info":"neither"}]`)
@@ -594,6 +594,7 @@ func TestOpenAPI(t *testing.T) {
 		"/auth/info": "get", "/platform/customer": "get put",
 		"/platform/tokens": "get post", "/platform/tokens/{selector}": "delete get put",
 		"/platform/subaccounts": "get post", "/platform/subaccounts/{selector}": "delete get put",
+		"/storage/expressions/functions": "get", "/storage/expressions/test": "post",
 		"/platform/customers": "get post", "/platform/customers/{selector}": "delete get put",
 	} {
 		if got := strings.Join(slices.Sorted(maps.Keys(doc.Paths[path])), " "); got != methods {

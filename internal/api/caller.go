@@ -30,7 +30,11 @@ type ActingIn struct {
 	CID string `header:"x-flespi-cid" doc:"Act inside this account below the token's own [EXT-REST-3]" pattern:"^[0-9]{1,18}$"`
 }
 
-const platformRight = "platform" // an Operation's Metadata key: only masters
+// An Operation's Metadata key says who may call it.
+const (
+	platformRight = "platform" // only masters
+	tokenRight    = "token"    // whoever has a token
+)
 
 // authenticate lets a caller in, before the body is read [EXT-REST-1]. Operations
 // without a Security requirement are public.

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
+	"alcove/internal/expr"
 	"alcove/internal/mqtt"
 )
 
@@ -17,6 +18,7 @@ type Error struct {
 	Code   int    `json:"code" doc:"HTTP status code of this error" example:"404"`
 	Reason string `json:"reason" doc:"What is wrong, naming the field where one is"`
 	ID     int64  `json:"id,omitempty" doc:"The item that failed, where there is one"`
+	Column int    `json:"column,omitempty" doc:"Where an expression is wrong: the byte, counted from 1 [EXT-REST-6]"`
 }
 
 // Failure is an answer that has only errors.
@@ -66,6 +68,9 @@ func describe(err error) Error {
 	}
 	if e, ok := errors.AsType[*Failure](err); ok {
 		return e.Errors[0]
+	}
+	if e, ok := errors.AsType[*expr.Error](err); ok {
+		return Error{Code: http.StatusBadRequest, Reason: "expression: " + e.Error(), Column: e.Column}
 	}
 	if errors.Is(err, auth.ErrNotFound) {
 		return errNotFound.Errors[0]

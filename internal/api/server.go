@@ -53,6 +53,7 @@ func New(cfg Config) http.Handler {
 	s.registerTokens()
 	s.registerAccounts()
 	s.registerCustomer()
+	s.registerExpressions()
 	s.openapi = sync.OnceValue(func() []byte {
 		doc, err := json.Marshal(s.api.OpenAPI())
 		if err != nil {
@@ -111,7 +112,7 @@ func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 // operation is one method of one path.
 type operation struct {
 	id, method, path, summary string
-	right                     string // platformRight, another name for any token, "" for a public one
+	right                     string // platformRight, tokenRight, or "" for a public one
 }
 
 // add registers an operation.

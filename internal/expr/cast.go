@@ -19,15 +19,15 @@ func (in *Input) numberOf(v Value) (float64, bool) {
 
 // textOf casts to a text: null is empty, numbers are decimal, booleans are true and
 // false, objects and arrays are JSON without white space.
-func (in *Input) textOf(v Value) ([]byte, bool) {
+func (in *Input) textOf(v Value) (string, bool) {
 	switch v.kind {
 	case String:
 		return v.text, in.pay(len(v.text))
 	case Null:
-		return nil, true
+		return "", true
 	}
 	if !in.pay(len(v.text)) {
-		return nil, false
+		return "", false
 	}
 	start := len(in.scratch)
 	switch v.kind {
@@ -46,7 +46,7 @@ func (in *Input) textOf(v Value) ([]byte, bool) {
 // are none.
 func (in *Input) truthOf(v Value) (truth, ok bool) {
 	if v.kind == String {
-		switch string(v.text) {
+		switch v.text {
 		case "true":
 			return true, true
 		case "false", "":

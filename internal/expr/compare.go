@@ -1,6 +1,6 @@
 package expr
 
-import "bytes"
+import "strings"
 
 // comparison is one of == != ~ !~ < <= > >=: a boolean.
 type comparison struct {
@@ -36,7 +36,7 @@ func newComparison(left node, t term) *comparison {
 
 func isMask(n node) bool {
 	c, ok := n.(*constant)
-	return ok && c.value.kind == String && bytes.IndexByte(c.value.text, '*') >= 0
+	return ok && c.value.kind == String && strings.IndexByte(c.value.text, '*') >= 0
 }
 
 func (c *comparison) eval(in *Input) (Value, bool) {
@@ -117,7 +117,7 @@ func (in *Input) compare(a, b Value) (less, equal, ordered, ok bool) {
 		if !in.pay(min(len(a.text), len(b.text))) {
 			return false, false, false, false
 		}
-		order := bytes.Compare(a.text, b.text)
+		order := strings.Compare(a.text, b.text)
 		return order < 0, order == 0, true, true
 	case a.kind == Bool && b.kind == Bool:
 		return a.number < b.number, a.number == b.number, true, true
@@ -129,7 +129,7 @@ func (in *Input) compare(a, b Value) (less, equal, ordered, ok bool) {
 			return false, false, false, false
 		}
 		y, ok := in.textOf(b)
-		return false, bytes.Equal(x, y), false, ok
+		return false, x == y, false, ok
 	case a.kind != Number && b.kind != Number:
 		return false, false, false, true
 	}

@@ -1,8 +1,8 @@
 package expr
 
 import (
-	"bytes"
 	"math"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -43,7 +43,7 @@ var library = []function{
 	{Function{"isboolean", "isboolean(x)", "true where x is true or false"}, 1, 1, ofKind(Bool)},
 	{Function{"isjson", "isjson(x)", "true where x is an object or an array"}, 1, 1, ofKind(JSON)},
 	{Function{"tonumber", "tonumber(x)", "x as a number: null and false 0, true 1, a text the number that it spells; else undefined"}, 1, 1, numeric1(func(f float64) float64 { return f })},
-	{Function{"tostring", "tostring(x)", "x as a text: null empty, a number decimal, an object or array as JSON"}, 1, 1, textual1(func(in *Input, s []byte) (Value, bool) { return textual(s), true })},
+	{Function{"tostring", "tostring(x)", "x as a text: null empty, a number decimal, an object or array as JSON"}, 1, 1, textual1(func(in *Input, s string) (Value, bool) { return textual(s), true })},
 	{Function{"toboolean", "toboolean(x)", "x as a boolean: null and \"\" false, a number whether it is not zero, a text \"true\", \"false\" or a number; else undefined"}, 1, 1, toBoolean},
 	{Function{"not", "not(x)", "true where x does not pass; the same as !x"}, 1, 1, negation},
 	{Function{"if", "if(c, a, b)", "a where c passes, else b; the other one is not looked at"}, 3, 3, branch},
@@ -54,12 +54,12 @@ var library = []function{
 	{Function{"min", "min(x, ...)", "the least of the numbers"}, 1, -1, extreme(false)},
 	{Function{"max", "max(x, ...)", "the greatest of the numbers"}, 1, -1, extreme(true)},
 	{Function{"len", "len(x)", "how many characters a text has, elements an array, members an object"}, 1, 1, length},
-	{Function{"lower", "lower(s)", "the text in lower case"}, 1, 1, textual1(func(in *Input, s []byte) (Value, bool) { return in.cased(s, false), true })},
-	{Function{"upper", "upper(s)", "the text in upper case"}, 1, 1, textual1(func(in *Input, s []byte) (Value, bool) { return in.cased(s, true), true })},
+	{Function{"lower", "lower(s)", "the text in lower case"}, 1, 1, textual1(func(in *Input, s string) (Value, bool) { return in.cased(s, false), true })},
+	{Function{"upper", "upper(s)", "the text in upper case"}, 1, 1, textual1(func(in *Input, s string) (Value, bool) { return in.cased(s, true), true })},
 	{Function{"substr", "substr(s, from[, count])", "count characters of the text (else the rest) from position from, counted from 0, or from the end where negative"}, 2, 3, substring},
-	{Function{"contains", "contains(s, part)", "true where the text has the part in it"}, 2, 2, textual2(bytes.Contains)},
-	{Function{"startswith", "startswith(s, part)", "true where the text begins with the part"}, 2, 2, textual2(bytes.HasPrefix)},
-	{Function{"endswith", "endswith(s, part)", "true where the text ends with the part"}, 2, 2, textual2(bytes.HasSuffix)},
+	{Function{"contains", "contains(s, part)", "true where the text has the part in it"}, 2, 2, textual2(strings.Contains)},
+	{Function{"startswith", "startswith(s, part)", "true where the text begins with the part"}, 2, 2, textual2(strings.HasPrefix)},
+	{Function{"endswith", "endswith(s, part)", "true where the text ends with the part"}, 2, 2, textual2(strings.HasSuffix)},
 	{Function{"now", "now()", "the present time in UNIX seconds, with a fraction"}, 0, 0, present},
 	{Function{"word", "word(topic, n)", "level n of a topic, counted from 0; empty where there is none"}, 2, 2, topicWord},
 }
@@ -99,10 +99,10 @@ func numberAt(in *Input, argument node) (float64, bool) {
 }
 
 // textAt evaluates an argument and casts it to a text.
-func textAt(in *Input, argument node) ([]byte, bool) {
+func textAt(in *Input, argument node) (string, bool) {
 	v, ok := argument.eval(in)
 	if !ok {
-		return nil, false
+		return "", false
 	}
 	return in.textOf(v)
 }
@@ -114,7 +114,7 @@ func numeric1(f func(float64) float64) func(*Input, []node) (Value, bool) {
 	}
 }
 
-func textual1(f func(*Input, []byte) (Value, bool)) func(*Input, []node) (Value, bool) {
+func textual1(f func(*Input, string) (Value, bool)) func(*Input, []node) (Value, bool) {
 	return func(in *Input, arguments []node) (Value, bool) {
 		s, ok := textAt(in, arguments[0])
 		if !ok {
@@ -124,7 +124,7 @@ func textual1(f func(*Input, []byte) (Value, bool)) func(*Input, []node) (Value,
 	}
 }
 
-func textual2(f func(s, part []byte) bool) func(*Input, []node) (Value, bool) {
+func textual2(f func(s, part string) bool) func(*Input, []node) (Value, bool) {
 	return func(in *Input, arguments []node) (Value, bool) {
 		s, ok := textAt(in, arguments[0])
 		if !ok {
@@ -183,13 +183,13 @@ func length(in *Input, arguments []node) (Value, bool) {
 		return Value{}, false
 	}
 	if v.kind == String {
-		return number(float64(utf8.RuneCount(v.text))), true
+		return number(float64(utf8.RuneCountInString(v.text))), true
 	}
 	return number(float64(countElements(v.text))), true
 }
 
 // countElements counts the commas between an array's or an object's own elements.
-func countElements(b []byte) int {
+func countElements(b string) int {
 	i := skipBlank(b, 1)
 	if i == len(b)-1 {
 		return 0
@@ -212,7 +212,7 @@ func countElements(b []byte) int {
 }
 
 // cased maps a text to lower or upper case, character by character.
-func (in *Input) cased(s []byte, upper bool) Value {
+func (in *Input) cased(s string, upper bool) Value {
 	start := len(in.scratch)
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -224,7 +224,7 @@ func (in *Input) cased(s []byte, upper bool) Value {
 			i++
 			continue
 		}
-		r, n := utf8.DecodeRune(s[i:])
+		r, n := utf8.DecodeRuneInString(s[i:])
 		if r == utf8.RuneError && n == 1 {
 			in.scratch = append(in.scratch, c)
 		} else {
@@ -252,14 +252,14 @@ func substring(in *Input, arguments []node) (Value, bool) {
 		}
 	}
 	if from = math.Trunc(from); from < 0 {
-		from = max(0, from+float64(utf8.RuneCount(s)))
+		from = max(0, from+float64(utf8.RuneCountInString(s)))
 	}
 	s = s[runes(s, from):]
 	return textual(s[:runes(s, count)]), true
 }
 
 // runes returns how many bytes the first n characters take, or all.
-func runes(s []byte, n float64) (size int) {
+func runes(s string, n float64) (size int) {
 	for ; n >= 1 && size < len(s); n-- {
 		size += runeLength(s[size:])
 	}
@@ -281,16 +281,16 @@ func topicWord(in *Input, arguments []node) (Value, bool) {
 		return Value{}, false
 	}
 	if n < 0 {
-		return textual(nil), true
+		return textual(""), true
 	}
 	for ; n >= 1; n-- {
-		cut := bytes.IndexByte(s, '/')
+		cut := strings.IndexByte(s, '/')
 		if cut < 0 {
-			return textual(nil), true
+			return textual(""), true
 		}
 		s = s[cut+1:]
 	}
-	if cut := bytes.IndexByte(s, '/'); cut >= 0 {
+	if cut := strings.IndexByte(s, '/'); cut >= 0 {
 		s = s[:cut]
 	}
 	return textual(s), true

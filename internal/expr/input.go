@@ -21,13 +21,15 @@ const (
 
 // Input is what programs are asked about: one object, prepared once. It keeps its
 // memory from one object to the next and belongs to one goroutine. The zero Input
-// holds nothing, and nothing matches it.
+// holds nothing, and nothing matches it. It holds a payload or a message: who asks
+// both kinds of expressions about one message keeps an Input for each, so that the
+// payload is read once [EXT-FIL-3].
 type Input struct {
 	mode mode
 	now  float64 // UNIX seconds
 	fuel int     // what is left for this evaluation, in bytes [EXT-EXP-2]
 
-	document []byte // borrowed: the payload
+	document string // borrowed: the payload
 	tape     tape
 	message  *Message // borrowed
 
@@ -41,10 +43,11 @@ type Input struct {
 // Reset.
 func (in *Input) SetJSON(payload []byte, now float64) bool {
 	in.Reset()
-	if len(payload) > MaxPayload || !in.tape.read(payload) {
+	document := view(payload)
+	if len(payload) > MaxPayload || !in.tape.read(document) {
 		return false
 	}
-	in.mode, in.document, in.now = holdsJSON, payload, now
+	in.mode, in.document, in.now = holdsJSON, document, now
 	return true
 }
 
@@ -57,7 +60,7 @@ func (in *Input) SetMessage(m *Message, now float64) {
 
 // Reset lets go of what is borrowed, and of memory that only an unusual object needed.
 func (in *Input) Reset() {
-	in.mode, in.document, in.message = holdsNothing, nil, nil
+	in.mode, in.document, in.message = holdsNothing, "", nil
 	in.tape.reset()
 	in.scratch = in.scratch[:0]
 	if cap(in.scratch) > keptScratch {

@@ -130,7 +130,7 @@ func (l *lexer) numeral() (token, *Error) {
 		if i == start+2 {
 			return token{}, fault(i, "hexadecimal digits are missing")
 		}
-		f, ok = parseHex([]byte(s[start+2 : i]))
+		f, ok = parseHex(s[start+2 : i])
 	} else {
 		var bad bool
 		if i, bad = decimalEnd(s, i); bad {

@@ -1,7 +1,7 @@
 package expr
 
 import (
-	"bytes"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -26,8 +26,8 @@ func (in *Input) like(v, mask Value) (like, ok bool) {
 // at the beginning and the last at the end; each of the others is taken at its first
 // place after the one before, which leaves most for those that follow. So there is no
 // way back. [EXT-EXP-2]
-func (in *Input) matchMask(text, mask []byte) (matches, ok bool) {
-	star := bytes.IndexByte(mask, '*')
+func (in *Input) matchMask(text, mask string) (matches, ok bool) {
+	star := strings.IndexByte(mask, '*')
 	if star < 0 {
 		n := prefixLength(text, mask)
 		return n == len(text), true
@@ -38,7 +38,7 @@ func (in *Input) matchMask(text, mask []byte) (matches, ok bool) {
 	}
 	text, mask = text[n:], mask[star+1:]
 	for {
-		if star = bytes.IndexByte(mask, '*'); star < 0 {
+		if star = strings.IndexByte(mask, '*'); star < 0 {
 			return matchSuffix(text, mask), true
 		}
 		end, ok := in.findPart(text, mask[:star])
@@ -51,9 +51,9 @@ func (in *Input) matchMask(text, mask []byte) (matches, ok bool) {
 
 // prefixLength returns how many bytes of text a part without '*' takes at its
 // beginning, or -1.
-func prefixLength(text, part []byte) int {
+func prefixLength(text, part string) int {
 	n := 0
-	for _, c := range part {
+	for _, c := range bare(part) {
 		switch {
 		case n == len(text):
 			return -1
@@ -70,16 +70,16 @@ func prefixLength(text, part []byte) int {
 }
 
 // runeLength measures the first character; a byte that is no UTF-8 is one.
-func runeLength(text []byte) int {
+func runeLength(text string) int {
 	if text[0] < utf8.RuneSelf {
 		return 1
 	}
-	_, n := utf8.DecodeRune(text)
+	_, n := utf8.DecodeRuneInString(text)
 	return n
 }
 
 // matchSuffix tells whether text ends with a part without '*'.
-func matchSuffix(text, part []byte) bool {
+func matchSuffix(text, part string) bool {
 	at := len(text)
 	for i := len(part) - 1; i >= 0; i-- {
 		switch {
@@ -90,7 +90,7 @@ func matchSuffix(text, part []byte) bool {
 				return false
 			}
 		default:
-			_, n := utf8.DecodeLastRune(text[:at])
+			_, n := utf8.DecodeLastRuneInString(text[:at])
 			at -= n
 		}
 	}
@@ -99,9 +99,9 @@ func matchSuffix(text, part []byte) bool {
 
 // findPart returns the end of the first place where a part without '*' stands, or -1.
 // A part with '?' is tried place by place, which is paid for.
-func (in *Input) findPart(text, part []byte) (end int, ok bool) {
-	if bytes.IndexByte(part, '?') < 0 {
-		at := bytes.Index(text, part)
+func (in *Input) findPart(text, part string) (end int, ok bool) {
+	if strings.IndexByte(part, '?') < 0 {
+		at := strings.Index(text, part)
 		if at < 0 {
 			return -1, true
 		}
@@ -109,7 +109,7 @@ func (in *Input) findPart(text, part []byte) (end int, ok bool) {
 	}
 	for at := 0; at < len(text); at += runeLength(text[at:]) {
 		if part[0] != '?' { // to the next place that can be
-			skip := bytes.IndexByte(text[at:], part[0])
+			skip := strings.IndexByte(text[at:], part[0])
 			if skip < 0 {
 				return -1, true
 			}

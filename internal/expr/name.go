@@ -1,14 +1,11 @@
 package expr
 
-import (
-	"hash/crc32"
-	"strconv"
-)
+import "hash/crc32"
 
 // name is a reference to a part of the object: a dotted text, and what follows it.
 type name struct {
-	text  []byte // what is looked up from the top; not there where steps[0] is a key
-	bare  bool   // there is no text
+	text  string // what is looked up from the top; not there where steps[0] is a key
+	keyed bool   // there is no text
 	hash  uint32 // of text, as the tape has it
 	field field  // of a message
 	steps []access
@@ -18,7 +15,7 @@ type name struct {
 type access struct {
 	kind  accessKind
 	index int
-	text  []byte
+	text  string
 }
 
 type accessKind uint8
@@ -52,8 +49,8 @@ var fields = map[string]field{
 }
 
 func newName(text string) name {
-	n := name{text: []byte(text), field: fields[text]}
-	n.hash = crc32.Update(0, castagnoli, n.text)
+	n := name{text: text, field: fields[text]}
+	n.hash = crc32.Update(0, castagnoli, bare(n.text))
 	if len(text) > len(userPrefix) && text[:len(userPrefix)] == userPrefix {
 		n.field = aUserField
 	}
@@ -94,7 +91,7 @@ func (in *Input) has(n *name) outcome {
 // locate finds the part of the document that a name means.
 func (in *Input) locate(n *name) (span, outcome) {
 	s, b := in.tape.root, in.document
-	if !n.bare {
+	if !n.keyed {
 		if !in.pay(len(n.text)) {
 			return s, spoilt
 		}
@@ -122,7 +119,7 @@ func (in *Input) locate(n *name) (span, outcome) {
 }
 
 // decode reads a value of checked JSON.
-func (in *Input) decode(b []byte) (Value, outcome) {
+func (in *Input) decode(b string) (Value, outcome) {
 	switch b[0] {
 	case '"':
 		text, ok := in.plain(b[1 : len(b)-1])
@@ -152,18 +149,18 @@ func (in *Input) decode(b []byte) (Value, outcome) {
 // lookMessage returns the value that a name means with `message=` [EXT-FIL-2].
 func (in *Input) lookMessage(n *name) (Value, outcome) {
 	m := in.message
-	if n.bare || len(n.steps) > 0 && n.field != userField {
+	if n.keyed || len(n.steps) > 0 && n.field != userField {
 		return Value{}, missing
 	}
 	switch n.field {
 	case topicField:
-		return textual(m.Topic), found
+		return textual(view(m.Topic)), found
 	case cidField:
 		return number(float64(m.CID)), found
 	case timestampField:
 		return finite(m.Timestamp)
 	case payloadField:
-		return textual(m.Payload), found
+		return textual(view(m.Payload)), found
 	case qosField:
 		return number(float64(m.QoS)), found
 	case retainField:
@@ -182,14 +179,14 @@ func (in *Input) lookMessage(n *name) (Value, outcome) {
 }
 
 // userProperty returns the first user property of a key.
-func (in *Input) userProperty(key []byte) (Value, outcome) {
+func (in *Input) userProperty(key string) (Value, outcome) {
 	for i := range in.message.User {
 		p := &in.message.User[i]
 		if !in.pay(1 + len(p[0])) {
 			return Value{}, spoilt
 		}
-		if string(p[0]) == string(key) {
-			return textual(p[1]), found
+		if string(p[0]) == key {
+			return textual(view(p[1])), found
 		}
 	}
 	return Value{}, missing
@@ -206,10 +203,11 @@ func (in *Input) userProperties() (Value, outcome) {
 		}
 		again := false
 		for j := 0; j < i && !again; j++ {
-			if !in.pay(8) {
+			before := in.message.User[j][0]
+			if !in.pay(8 + len(before)) {
 				return Value{}, spoilt
 			}
-			again = string(in.message.User[j][0]) == string(p[0])
+			again = string(before) == string(p[0])
 		}
 		if again {
 			continue
@@ -217,26 +215,10 @@ func (in *Input) userProperties() (Value, outcome) {
 		if len(in.scratch) > start+1 {
 			in.scratch = append(in.scratch, ',')
 		}
-		in.scratch = appendQuoted(in.scratch, p[0])
+		in.scratch = appendQuoted(in.scratch, view(p[0]))
 		in.scratch = append(in.scratch, ':')
-		in.scratch = appendQuoted(in.scratch, p[1])
+		in.scratch = appendQuoted(in.scratch, view(p[1]))
 	}
 	in.scratch = append(in.scratch, '}')
-	return document(in.scratch[start:len(in.scratch):len(in.scratch)]), found
-}
-
-// String writes the name as a program does.
-func (n *name) String() string {
-	s := append([]byte(nil), n.text...)
-	for _, a := range n.steps {
-		switch a.kind {
-		case byIndex:
-			s = append(strconv.AppendInt(append(s, '['), int64(a.index), 10), ']')
-		case byKey:
-			s = append(appendQuoted(append(s, '['), a.text), ']')
-		case byName:
-			s = append(append(s, '.'), a.text...)
-		}
-	}
-	return string(s)
+	return document(in.made(start)), found
 }

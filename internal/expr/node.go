@@ -147,12 +147,23 @@ func (in *Input) calculate(op operation, left, right Value) (Value, bool) {
 	case opDivide:
 		a /= b // by zero: not finite
 	case opModulo:
+		if !in.payModulo(a, b) {
+			return Value{}, false
+		}
 		a = math.Mod(a, b) // by zero: not a number
 	default:
 		return bitwise(op, a, b)
 	}
 	v, o := finite(a)
 	return v, o == found
+}
+
+// payModulo pays for the loop in math.Mod, which takes a turn for each bit by which
+// the left side is the longer.
+func (in *Input) payModulo(a, b float64) bool {
+	_, x := math.Frexp(a)
+	_, y := math.Frexp(b)
+	return in.pay(max(0, x-y) * stepFuel / 8)
 }
 
 // finite keeps infinities and what is not a number out: they are undefined.
@@ -183,7 +194,7 @@ func bitwise(op operation, a, b float64) (Value, bool) {
 }
 
 // joined makes one text of two.
-func (in *Input) joined(a, b []byte) (Value, bool) {
+func (in *Input) joined(a, b string) (Value, bool) {
 	if !in.pay(len(a) + len(b)) {
 		return Value{}, false
 	}
@@ -192,7 +203,7 @@ func (in *Input) joined(a, b []byte) (Value, bool) {
 	return textual(in.made(start)), true
 }
 
-// made is what scratch got since start. Nothing is appended to it by mistake.
-func (in *Input) made(start int) []byte {
-	return in.scratch[start:len(in.scratch):len(in.scratch)]
+// made is what scratch got since start.
+func (in *Input) made(start int) string {
+	return view(in.scratch[start:])
 }

@@ -12,7 +12,7 @@ var powers = [...]float64{
 
 // parseDecimal reads a number that checkNumber accepts. It fails where the number is
 // too large for a float64.
-func parseDecimal(b []byte) (float64, bool) {
+func parseDecimal(b string) (float64, bool) {
 	// A mantissa of at most 2^53 and a power of ten up to 22 are both exact, so that
 	// one multiplication or division rounds correctly.
 	mantissa, places, i, negative := uint64(0), 0, 0, false
@@ -47,14 +47,14 @@ func parseDecimal(b []byte) (float64, bool) {
 	return f, true
 }
 
-func parseSlowly(b []byte) (float64, bool) {
-	f, err := strconv.ParseFloat(string(b), 64)
+func parseSlowly(b string) (float64, bool) {
+	f, err := strconv.ParseFloat(b, 64)
 	return f, err == nil
 }
 
 // parseText reads a text that is a number: a decimal as JSON has it, or a hexadecimal,
 // with a sign or without. Nothing may stand around it.
-func parseText(b []byte) (float64, bool) {
+func parseText(b string) (float64, bool) {
 	sign := 1.0
 	if len(b) > 0 && (b[0] == '+' || b[0] == '-') {
 		if b[0] == '-' {
@@ -77,7 +77,7 @@ func parseText(b []byte) (float64, bool) {
 }
 
 // checkDecimal is checkNumber without a sign and with leading zeros.
-func checkDecimal(b []byte) int {
+func checkDecimal(b string) int {
 	zeros := 0
 	for zeros+1 < len(b) && b[zeros] == '0' && b[zeros+1]-'0' <= 9 {
 		zeros++
@@ -86,9 +86,9 @@ func checkDecimal(b []byte) int {
 }
 
 // parseHex reads hexadecimal digits: exact up to 2^53, then rounded.
-func parseHex(b []byte) (float64, bool) {
+func parseHex(b string) (float64, bool) {
 	f := 0.0
-	for _, c := range b {
+	for _, c := range bare(b) {
 		d, ok := hexDigit(c)
 		if !ok {
 			return 0, false

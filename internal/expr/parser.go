@@ -230,7 +230,7 @@ func (p *parser) primary() (node, *Error) {
 	case t.kind == numberToken:
 		return &constant{number(t.number)}, p.advance()
 	case t.kind == stringToken:
-		return &constant{textual([]byte(t.text))}, p.advance()
+		return &constant{textual(t.text)}, p.advance()
 	case t.kind == nameToken:
 		return p.word()
 	case p.is("["):
@@ -283,8 +283,8 @@ func (p *parser) word() (node, *Error) {
 
 // name = ( text | "[" string "]" ) { "[" ( integer | string ) "]" | "." text } .
 func (p *parser) name() (n name, e *Error) {
-	n.bare = p.token.kind != nameToken
-	if !n.bare {
+	n.keyed = p.token.kind != nameToken
+	if !n.keyed {
 		n = newName(p.token.text)
 		if e = p.advance(); e != nil {
 			return n, e
@@ -303,12 +303,12 @@ func (p *parser) name() (n name, e *Error) {
 				return n, e
 			}
 			n.steps = append(n.steps, a)
-		case p.is(".") && len(n.steps) > 0 && p.token.at+1 == p.lexer.at:
+		case p.is(".") && len(n.steps) > 0:
 			t, e := p.lexer.name()
 			if e != nil {
 				return n, e
 			}
-			n.steps = append(n.steps, access{kind: byName, text: []byte(t.text)})
+			n.steps = append(n.steps, access{kind: byName, text: t.text})
 			if e = p.advance(); e != nil {
 				return n, e
 			}
@@ -326,7 +326,7 @@ func (p *parser) bracket() (a access, e *Error) {
 	t := p.token
 	switch {
 	case t.kind == stringToken:
-		a = access{kind: byKey, text: []byte(t.text)}
+		a = access{kind: byKey, text: t.text}
 	case t.kind == numberToken && t.number == float64(int32(t.number)):
 		a = access{kind: byIndex, index: int(t.number)}
 	default:

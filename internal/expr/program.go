@@ -1,6 +1,6 @@
 package expr
 
-import "bytes"
+import "strings"
 
 // Program is a compiled expression. It never changes, so that many goroutines may
 // evaluate it, each with its own Input.
@@ -44,6 +44,6 @@ func (p *Program) Eval(in *Input) (Value, bool) {
 	if !ok {
 		return Value{}, false
 	}
-	v.text = bytes.Clone(v.text)
+	v.text = strings.Clone(v.text)
 	return v, true
 }

@@ -19,13 +19,14 @@ const (
 )
 
 // checkString validates a string that opens at i. It tells whether there are escapes.
-func checkString(b []byte, i int) (end int, escaped bool) {
+func checkString(b string, i int) (end int, escaped bool) {
 	i++
+	raw := bare(b)
 	for {
 		// Eight bytes at a time: a byte below blank, a quote or a backslash sets the
 		// high bit of its lane. Borrows disturb only lanes above the first hit.
 		for i+8 <= len(b) {
-			x := binary.LittleEndian.Uint64(b[i:])
+			x := binary.LittleEndian.Uint64(raw[i:])
 			q, s := x^quotes, x^slants
 			hit := ((x - blanks) &^ x) | ((q - lanes) &^ q) | ((s - lanes) &^ s)
 			if hit &= highs; hit != 0 {
@@ -51,7 +52,7 @@ func checkString(b []byte, i int) (end int, escaped bool) {
 }
 
 // checkEscape validates the escape at i.
-func checkEscape(b []byte, i int) int {
+func checkEscape(b string, i int) int {
 	if i+1 >= len(b) {
 		return -1
 	}
@@ -77,11 +78,11 @@ func hexDigit(c byte) (rune, bool) {
 }
 
 // hex4 reads four hexadecimal digits at i.
-func hex4[T []byte | string](b T, i int) (r rune, ok bool) {
+func hex4(b string, i int) (r rune, ok bool) {
 	if i+4 > len(b) {
 		return 0, false
 	}
-	for _, c := range []byte(b[i : i+4]) {
+	for _, c := range bare(b[i : i+4]) {
 		d, ok := hexDigit(c)
 		if !ok {
 			return 0, false
@@ -93,7 +94,7 @@ func hex4[T []byte | string](b T, i int) (r rune, ok bool) {
 
 // skipString returns the position after the string that opens at i, or -1 where the
 // text is cut off.
-func skipString(b []byte, i int) int {
+func skipString(b string, i int) int {
 	for i++; i < len(b); i++ {
 		switch b[i] {
 		case '"':
@@ -107,7 +108,7 @@ func skipString(b []byte, i int) int {
 
 // appendUnescaped decodes the inside of a valid string. Half of a surrogate pair
 // becomes U+FFFD.
-func appendUnescaped(dst, inside []byte) []byte {
+func appendUnescaped(dst []byte, inside string) []byte {
 	for i := 0; i < len(inside); {
 		c := inside[i]
 		if c != '\\' {
@@ -149,7 +150,7 @@ func appendUnescaped(dst, inside []byte) []byte {
 }
 
 // checkNumber validates a number at i.
-func checkNumber(b []byte, i int) int {
+func checkNumber(b string, i int) int {
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
@@ -179,7 +180,7 @@ func checkNumber(b []byte, i int) int {
 }
 
 // checkDigits wants at least one digit at i.
-func checkDigits(b []byte, i int) int {
+func checkDigits(b string, i int) int {
 	if i >= len(b) || b[i]-'0' > 9 {
 		return -1
 	}
@@ -189,7 +190,7 @@ func checkDigits(b []byte, i int) int {
 }
 
 // checkWord validates true, false or null at i.
-func checkWord(b []byte, i int) int {
+func checkWord(b string, i int) int {
 	word := "null"
 	switch b[i] {
 	case 't':
@@ -197,14 +198,14 @@ func checkWord(b []byte, i int) int {
 	case 'f':
 		word = "false"
 	}
-	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+	if len(b)-i < len(word) || b[i:i+len(word)] != word {
 		return -1
 	}
 	return i + len(word)
 }
 
 // skipBlank passes over white space.
-func skipBlank(b []byte, i int) int {
+func skipBlank(b string, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
@@ -213,7 +214,7 @@ func skipBlank(b []byte, i int) int {
 
 // skipValue returns the position after the value at i, or -1 where the text is cut
 // off; a number may be taken for whole where the cut goes through it.
-func skipValue(b []byte, i int) int {
+func skipValue(b string, i int) int {
 	for depth := 0; i >= 0 && i < len(b); {
 		switch b[i] {
 		case '"':

@@ -3,6 +3,7 @@ package expr
 import (
 	"bytes"
 	"hash/crc32"
+	"strings"
 )
 
 // A tape is what one validating pass leaves of a JSON document: an entry for each
@@ -19,7 +20,7 @@ import (
 // span is a part of the document.
 type span struct{ start, end uint32 }
 
-func (s span) of(b []byte) []byte { return b[s.start:s.end] }
+func (s span) of(b string) string { return b[s.start:s.end] }
 
 // member is an entry of the tape.
 type member struct {
@@ -58,7 +59,7 @@ func (t *tape) reset() {
 }
 
 // read validates a document and fills an empty tape.
-func (t *tape) read(b []byte) bool {
+func (t *tape) read(b string) bool {
 	start := skipBlank(b, 0)
 	end := t.readValue(b, start, place{parent: -1})
 	if end < 0 || skipBlank(b, end) != len(b) {
@@ -76,7 +77,7 @@ type place struct {
 }
 
 // readValue validates the value at i and returns the position after it, or -1.
-func (t *tape) readValue(b []byte, i int, at place) int {
+func (t *tape) readValue(b string, i int, at place) int {
 	if i >= len(b) {
 		return -1
 	}
@@ -94,7 +95,7 @@ func (t *tape) readValue(b []byte, i int, at place) int {
 	return checkNumber(b, i)
 }
 
-func (t *tape) readArray(b []byte, i int, at place) int {
+func (t *tape) readArray(b string, i int, at place) int {
 	if at.depth++; at.depth > MaxJSONDepth {
 		return -1
 	}
@@ -123,7 +124,7 @@ func (t *tape) readArray(b []byte, i int, at place) int {
 	}
 }
 
-func (t *tape) readObject(b []byte, i int, at place) int {
+func (t *tape) readObject(b string, i int, at place) int {
 	if at.depth++; at.depth > MaxJSONDepth {
 		return -1
 	}
@@ -162,7 +163,7 @@ func (t *tape) readObject(b []byte, i int, at place) int {
 }
 
 // readMember validates the value at i and enters it as m.
-func (t *tape) readMember(b []byte, i int, m member, at place) int {
+func (t *tape) readMember(b string, i int, m member, at place) int {
 	if t.opaque > 0 || t.walks {
 		return t.readValue(b, i, at)
 	}
@@ -174,9 +175,9 @@ func (t *tape) readMember(b []byte, i int, m member, at place) int {
 	key := m.key.of(b)
 	if m.coded {
 		t.plain = appendUnescaped(t.plain[:0], key)
-		key = t.plain
+		key = view(t.plain)
 	}
-	m.hash = crc32.Update(at.prefix, castagnoli, key)
+	m.hash = crc32.Update(at.prefix, castagnoli, bare(key))
 	m.value.start = uint32(i)
 	t.members = append(t.members, m)
 	if i < len(b) && b[i] == '{' {
@@ -191,7 +192,7 @@ func (t *tape) readMember(b []byte, i int, m member, at place) int {
 
 // index chains the members by their hashes, later ones first, and marks those that
 // are replaced by a later one of the same key.
-func (t *tape) index(b []byte) {
+func (t *tape) index(b string) {
 	t.indexed = true
 	size := 8
 	for size < len(t.members) {
@@ -217,7 +218,7 @@ func (t *tape) index(b []byte) {
 
 // replace takes the member that m replaces out of its chain. It returns false where
 // the chain is too long to be an accident.
-func (t *tape) replace(b []byte, link *int32, m *member) bool {
+func (t *tape) replace(b string, link *int32, m *member) bool {
 	for hops := 0; *link >= 0; hops++ {
 		other := &t.members[*link]
 		if other.hash == m.hash && other.parent == m.parent && t.sameKey(b, other, m) {
@@ -233,9 +234,9 @@ func (t *tape) replace(b []byte, link *int32, m *member) bool {
 }
 
 // sameKey compares two keys as they read without escapes.
-func (t *tape) sameKey(b []byte, m, n *member) bool {
+func (t *tape) sameKey(b string, m, n *member) bool {
 	if !m.coded && !n.coded {
-		return bytes.Equal(m.key.of(b), n.key.of(b))
+		return m.key.of(b) == n.key.of(b)
 	}
 	t.plain = appendUnescaped(t.plain[:0], m.key.of(b))
 	cut := len(t.plain)
@@ -244,22 +245,29 @@ func (t *tape) sameKey(b []byte, m, n *member) bool {
 }
 
 // keyOf returns the key as it reads, good until the next call.
-func (t *tape) keyOf(b []byte, m *member) []byte {
+func (t *tape) keyOf(b string, m *member) string {
 	if !m.coded {
 		return m.key.of(b)
 	}
 	t.plain = appendUnescaped(t.plain[:0], m.key.of(b))
-	return t.plain
+	return view(t.plain)
 }
 
 // find returns the member that a dotted name of the given hash means.
-func (t *tape) find(b []byte, text []byte, hash uint32) (found int32) {
+func (t *tape) find(b, text string, hash uint32) (found int32) {
 	found = -1
 	if len(t.members) == 0 {
 		return found
 	}
 	for i := t.heads[hash&uint32(len(t.heads)-1)]; i >= 0; i = t.members[i].next {
-		if t.members[i].hash == hash && t.spells(b, i, text) && (found < 0 || t.before(b, i, found)) {
+		m := &t.members[i]
+		if m.hash != hash {
+			continue
+		}
+		if m.parent < 0 && !m.coded && m.key.of(b) == text {
+			return i // a flat key comes before all others; dead ones are not in the chain
+		}
+		if t.spells(b, i, text) && (found < 0 || t.before(b, i, found)) {
 			found = i
 		}
 	}
@@ -268,11 +276,11 @@ func (t *tape) find(b []byte, text []byte, hash uint32) (found int32) {
 
 // spells tells whether the path of a member reads as text, and none of its members is
 // dead.
-func (t *tape) spells(b []byte, i int32, text []byte) bool {
+func (t *tape) spells(b string, i int32, text string) bool {
 	for {
 		m := &t.members[i]
 		key := t.keyOf(b, m)
-		if m.dead || !bytes.HasSuffix(text, key) {
+		if m.dead || !strings.HasSuffix(text, key) {
 			return false
 		}
 		text = text[:len(text)-len(key)]
@@ -289,7 +297,7 @@ func (t *tape) spells(b []byte, i int32, text []byte) bool {
 // before tells which of two members with the same path a name means: the one whose
 // first key is the longer, and where the first keys are the same, the one whose second
 // key is, and so on [EXT-EXP-1].
-func (t *tape) before(b []byte, i, j int32) bool {
+func (t *tape) before(b string, i, j int32) bool {
 	var one, two [MaxJSONDepth]int32
 	m, n := t.path(i, &one), t.path(j, &two)
 	for m > 0 && n > 0 && one[m-1] == two[n-1] {

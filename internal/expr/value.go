@@ -25,14 +25,14 @@ func (k Kind) String() string { return kindNames[k] }
 
 // Value is the result of an expression. The zero Value is null.
 type Value struct {
-	text   []byte  // String: its bytes; JSON: its text, valid, perhaps with white space
+	text   string  // String: its bytes; JSON: its text, valid, perhaps with white space
 	number float64 // Number: finite; Bool: 0 or 1
 	kind   Kind
 }
 
 func number(f float64) Value  { return Value{kind: Number, number: f} }
-func textual(b []byte) Value  { return Value{kind: String, text: b} }
-func document(b []byte) Value { return Value{kind: JSON, text: b} }
+func textual(s string) Value  { return Value{kind: String, text: s} }
+func document(s string) Value { return Value{kind: JSON, text: s} }
 
 func boolean(b bool) Value {
 	if b {
@@ -60,7 +60,7 @@ func (v Value) Text() string {
 	if v.kind != String {
 		return ""
 	}
-	return string(v.text)
+	return v.text
 }
 
 // Passes tells whether a message with this result passes: true, a number other than
@@ -93,10 +93,15 @@ func (v Value) appendJSON(dst []byte) []byte {
 }
 
 // appendNumber writes the shortest decimal that reads back as f; very large and very
-// small ones get an exponent, at the same bounds as in JavaScript.
+// small ones get an exponent, as in JavaScript.
 func appendNumber(dst []byte, f float64) []byte {
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
-		return strconv.AppendFloat(dst, f, 'e', -1, 64)
+		dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+		if n := len(dst); dst[n-2] == '0' && dst[n-3] == '-' { // e-07
+			dst[n-2] = dst[n-1]
+			dst = dst[:n-1]
+		}
+		return dst
 	}
 	if f == 0 {
 		return append(dst, '0') // no "-0"
@@ -107,7 +112,7 @@ func appendNumber(dst []byte, f float64) []byte {
 const hexDigits = "0123456789abcdef"
 
 // appendQuoted writes a JSON string. Bytes that are no UTF-8 become U+FFFD.
-func appendQuoted(dst, text []byte) []byte {
+func appendQuoted(dst []byte, text string) []byte {
 	dst = append(dst, '"')
 	for len(text) > 0 {
 		c := text[0]
@@ -129,7 +134,7 @@ func appendQuoted(dst, text []byte) []byte {
 			}
 			continue
 		}
-		r, n := utf8.DecodeRune(text)
+		r, n := utf8.DecodeRuneInString(text)
 		dst = utf8.AppendRune(dst, r) // the error rune is U+FFFD itself
 		text = text[n:]
 	}
@@ -137,7 +142,7 @@ func appendQuoted(dst, text []byte) []byte {
 }
 
 // appendCompact writes valid JSON without the white space between its tokens.
-func appendCompact(dst, text []byte) []byte {
+func appendCompact(dst []byte, text string) []byte {
 	for i := 0; i < len(text); {
 		switch c := text[i]; c {
 		case ' ', '\t', '\n', '\r':

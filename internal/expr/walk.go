@@ -1,6 +1,6 @@
 package expr
 
-import "bytes"
+import "strings"
 
 // Walking finds values in checked JSON without the tape: below arrays, after [...],
 // and in documents that the tape does not hold. The steps of the program pay for each
@@ -17,11 +17,14 @@ func (in *Input) walk(s span, a *access) (span, outcome) {
 	return in.walkName(s, a.text)
 }
 
+// skipFuel is what passing over a value costs beside its bytes.
+const skipFuel = 4
+
 // skip returns the position after the value at i and pays for it, or returns -1 where
 // the steps do not suffice. It looks no further than they do.
 func (in *Input) skip(i int) int {
 	b := in.document
-	if end := skipValue(b[:min(len(b), i+max(in.fuel, 0))], i); end >= 0 && in.pay(end-i) {
+	if end := skipValue(b[:min(len(b), i+max(in.fuel, 0))], i); end >= 0 && in.pay(end-i+skipFuel) {
 		return end
 	}
 	in.fuel = -1
@@ -50,7 +53,7 @@ func (in *Input) walkIndex(s span, index int) (span, outcome) {
 }
 
 // walkKey finds the last member of an object with a key.
-func (in *Input) walkKey(s span, key []byte) (at span, o outcome) {
+func (in *Input) walkKey(s span, key string) (at span, o outcome) {
 	b := in.document
 	if b[s.start] != '{' {
 		return s, missing
@@ -76,23 +79,23 @@ func (in *Input) walkKey(s span, key []byte) (at span, o outcome) {
 }
 
 // reads tells whether the inside of a JSON string reads as text.
-func (in *Input) reads(inside, text []byte) bool {
-	if bytes.IndexByte(inside, '\\') < 0 {
-		return bytes.Equal(inside, text)
+func (in *Input) reads(inside, text string) bool {
+	if strings.IndexByte(inside, '\\') < 0 {
+		return inside == text
 	}
 	in.tape.plain = appendUnescaped(in.tape.plain[:0], inside)
-	return bytes.Equal(in.tape.plain, text)
+	return string(in.tape.plain) == text
 }
 
 // walkName finds what a dotted text means in an object: the member with just this
 // key, else, for the longest part before a dot that is the key of an object, what the
 // rest means there, and so on to the shortest [EXT-EXP-1]. It recurses as deep as the
 // document nests, MaxJSONDepth.
-func (in *Input) walkName(s span, text []byte) (span, outcome) {
+func (in *Input) walkName(s span, text string) (span, outcome) {
 	if at, o := in.walkKey(s, text); o != missing {
 		return at, o
 	}
-	for cut := bytes.LastIndexByte(text, '.'); cut >= 0; cut = bytes.LastIndexByte(text[:cut], '.') {
+	for cut := strings.LastIndexByte(text, '.'); cut >= 0; cut = strings.LastIndexByte(text[:cut], '.') {
 		at, o := in.walkKey(s, text[:cut])
 		if o == found {
 			at, o = in.walkName(at, text[cut+1:])
@@ -106,14 +109,14 @@ func (in *Input) walkName(s span, text []byte) (span, outcome) {
 
 // plain returns what the inside of a JSON string reads as: itself, where it has no
 // escapes.
-func (in *Input) plain(inside []byte) ([]byte, bool) {
+func (in *Input) plain(inside string) (string, bool) {
 	if !in.pay(len(inside)) {
-		return nil, false
+		return "", false
 	}
-	if bytes.IndexByte(inside, '\\') < 0 {
+	if strings.IndexByte(inside, '\\') < 0 {
 		return inside, true
 	}
 	start := len(in.scratch)
 	in.scratch = appendUnescaped(in.scratch, inside)
-	return in.scratch[start:len(in.scratch):len(in.scratch)], true
+	return in.made(start), true
 }
