@@ -34,6 +34,7 @@ func (t *Turn) gather(r *route, ns *Namespace, topic []byte) {
 			}
 			if tg, _ := t.place(r, sub.s); tg.mixed {
 				tg.subs = append(tg.subs, sub)
+				r.mixed++
 			}
 		}
 	}

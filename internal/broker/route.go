@@ -16,6 +16,7 @@ type route struct {
 	targets    []target
 	groups     []groupTarget
 	conditions []*condition // that targets and groups need, each once
+	mixed      int          // subscriptions that mixed targets list
 }
 
 // needs are the conditions that a message must meet, as places in the route's list
@@ -69,9 +70,9 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	c := &t.routes
 	if r := c.routes[routeKey{ns, string(topic)}]; r != nil {
 		if !r.holds(ns, topic) {
-			before := cap(r.targets)
+			before := r.weight()
 			t.resolve(r, ns, topic)
-			c.weigh(cap(r.targets) - before)
+			c.weigh(r.weight() - before)
 		}
 		return r
 	}
@@ -91,9 +92,12 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	r := &route{}
 	c.routes[routeKey{ns, string(topic)}] = r
 	t.resolve(r, ns, topic)
-	c.weigh(cap(r.targets))
+	c.weigh(r.weight())
 	return r
 }
+
+// weight is what the route has room for.
+func (r *route) weight() int { return cap(r.targets) + cap(r.groups) + cap(r.conditions) + r.mixed }
 
 // weigh counts the targets that the cached routes hold. Where they are too many,
 // all routes go: thousands of topics with thousands of subscribers each would fill
@@ -125,6 +129,7 @@ func (t *Turn) resolve(r *route, ns *Namespace, topic []byte) {
 		r.targets, r.groups, r.conditions = r.targets[:0], r.groups[:0], r.conditions[:0]
 		clear(t.scratch.places)
 		clear(t.scratch.needed)
+		r.mixed = 0
 		mixed := false
 		for n := ns; n != nil; n = n.parent {
 			t.scratch.subs = n.tree.Match(topic, t.scratch.subs[:0])

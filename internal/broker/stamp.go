@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"bytes"
 	"hash/maphash"
 	"strconv"
 	"sync"
 
+	"alcove/internal/auth"
 	"alcove/internal/mqtt"
 )
 
@@ -141,12 +143,18 @@ func parseStamp(v []byte) (micros int64, ok bool) {
 // appendStamp writes microseconds as UNIX seconds with six decimals.
 func appendStamp(dst []byte, micros int64) []byte {
 	dst = strconv.AppendInt(dst, micros/1e6, 10)
-	dst = append(dst, '.')
-	f := micros % 1e6
-	for div := int64(1e5); div > 0; div /= 10 {
-		dst = append(dst, byte('0'+f/div%10))
-	}
+	dst = append(dst, ".000000"...)
+	putFraction(dst[len(dst)-6:], micros)
 	return dst
+}
+
+// putFraction writes the six decimals of a number of microseconds.
+func putFraction(dst []byte, micros int64) {
+	f := uint32(micros % 1e6)
+	for i := 5; i >= 0; i-- {
+		dst[i] = byte('0' + f%10)
+		f /= 10
+	}
 }
 
 // dress sets what the delivery of its message to one receiver carries: the properties
@@ -169,12 +177,23 @@ func (s *Session) stamped(m *Message, a *attachment) bool {
 }
 
 // dressing is the encoded form of the broker's properties of the message that was
-// delivered last, for all its receivers.
+// delivered last, for all its receivers. From one message to the next of the same
+// publisher only digits of the time change: they are written over the former ones.
 type dressing struct {
 	m       *Message
 	forward []byte // without the broker's keys; immutable
 	stamps  []byte // the broker's three
+
+	// Where usual, stamps are those of token and account, and hold a time of six
+	// decimals in the given second.
+	usual   bool
+	token   auth.TokenID
+	account auth.AccountID
+	second  int64
 }
+
+// stampText is where in dressing.stamps the text of the time begins.
+const stampText = 1 + 2 + len(keyTimestamp) + 2
 
 func (x *dressing) of(m *Message) (forward, stamps []byte) {
 	if x.m != m {
@@ -185,14 +204,21 @@ func (x *dressing) of(m *Message) (forward, stamps []byte) {
 
 func (x *dressing) make(m *Message) {
 	x.m, x.forward = m, m.Forward
+	second := m.Stamp / 1e6
+	if len(m.Forward) == 0 && x.usual && x.second == second && x.token == m.Token && x.account == m.Account {
+		end := bytes.IndexByte(x.stamps[stampText:], '.') + stampText + 1
+		putFraction(x.stamps[end:end+6], m.Stamp)
+		return
+	}
 	var digits [32]byte
 	text := appendStamp(digits[:0], m.Stamp)
+	x.usual, x.second, x.token, x.account = true, second, m.Token, m.Account
 	if len(m.Forward) > 0 {
 		var given []byte
 		if x.forward, given = undress(m.Forward); given != nil {
 			// As the publisher wrote it, where it is the one in force.
 			if v, ok := parseStamp(given); ok && v == m.Stamp {
-				text = given
+				text, x.usual = given, false
 			}
 		}
 	}

@@ -50,6 +50,10 @@ func appendMessage(dst []byte, m *broker.Message) []byte {
 	return appendBytes(dst, m.Payload)
 }
 
+// latestStamp is beyond every timestamp in microseconds (the year 5138), and before
+// every one in nanoseconds.
+const latestStamp = 1e17
+
 // decodeMessage makes a whole message of the tree top. It borrows value, which
 // the caller therefore gives away.
 func decodeMessage(value []byte, top auth.AccountID) (*broker.Message, error) {
@@ -57,7 +61,9 @@ func decodeMessage(value []byte, top auth.AccountID) (*broker.Message, error) {
 	m := &broker.Message{Top: top}
 	m.QoS, m.Retain = d.flags("flags")
 	m.Expires = d.time("expires")
-	m.Stamp = d.time("stamp")
+	if m.Stamp = d.time("stamp"); m.Stamp > latestStamp {
+		m.Stamp /= 1000 // written when it was the time of arrival, in nanoseconds
+	}
 	m.Account = auth.AccountID(d.uint("account", math.MaxUint64))
 	m.Token = auth.TokenID(d.uint("token", math.MaxUint64))
 	m.Topic = d.bytes("topic")

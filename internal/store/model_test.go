@@ -289,7 +289,7 @@ func (a *author) message(t *rapid.T, account auth.AccountID) *broker.Message {
 		QoS:     mqtt.QoS(rapid.IntRange(0, 2).Draw(t, "qos")),
 		Retain:  rapid.Bool().Draw(t, "retain"),
 		Expires: rapid.Int64().Draw(t, "expires"),
-		Stamp:   rapid.Int64().Draw(t, "stamp"),
+		Stamp:   rapid.Int64Range(0, 1e17).Draw(t, "stamp"),
 		Account: account, Top: accounts[account],
 		Token: auth.TokenID(rapid.Int64Range(0, 1<<40).Draw(t, "token")),
 	}
