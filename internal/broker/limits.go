@@ -39,6 +39,10 @@ const (
 	// bulkPage is how many messages one step of a bulk deletion takes
 	// [EXT-RET-2].
 	bulkPage = 256
+	// bulkEach bounds the bulk deletions that are under way in one account, bulkTurns
+	// those of all that work at the same moment.
+	bulkEach  = 64
+	bulkTurns = 2
 	// replaysPerSession bounds the retained replays that wait in a session.
 	replaysPerSession = 1000
 	// commitBytes is how much may wait for the disk before publishers pause.

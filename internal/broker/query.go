@@ -27,6 +27,9 @@ type RetainedQuery struct {
 	Skip int
 }
 
+// errDeletions tells that an account has too many bulk deletions under way.
+var errDeletions = errors.New("broker: too many deletions of retained messages are under way in the account")
+
 // errNoAccount tells that a query names an account which is not there.
 var errNoAccount = errors.New("broker: no such account")
 
@@ -129,11 +132,12 @@ func (b *Broker) DeleteRetained(ctx context.Context, account auth.AccountID, fil
 		return 0, errNoAccount
 	}
 	d := b.newDeletion(ns, filter, may)
-	for more := true; more; {
-		if err := d.pause(ctx); err != nil {
-			return d.count, err
-		}
-		b.do(func(t *Turn) { more = d.step(t) })
+	if d == nil {
+		return 0, errDeletions
+	}
+	defer d.end()
+	if err := d.run(ctx); err != nil {
+		return d.count, err
 	}
 	return d.count, b.settled(ctx, d.ticket)
 }

@@ -31,6 +31,8 @@ type retained struct {
 	// logged says that some of them may be in the log, also of an account whose
 	// durability is memory now: what is cleared or replaced goes there too.
 	logged bool
+	// deletions is how many bulk deletions are under way.
+	deletions int
 }
 
 // stamped is a blob's place in the index by timestamp.

@@ -66,13 +66,18 @@ func (x *selection) stopAt(b blob) { x.stamp, x.at = b.stamp(), b.name() }
 // begin chooses the way through one namespace's messages: those of them that came
 // after the one numbered after, up to limit.
 func (x *selection) begin(r *retained, after, limit uint64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	x.choose(r, after, limit)
+}
+
+// choose is begin, under r.mu.
+func (x *selection) choose(r *retained, after, limit uint64) {
 	x.after, x.limit, x.byStamp = after, limit, false
 	x.stamp, x.at = x.since+1, x.walker.From()
 	if x.since <= 0 {
 		return
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
 	newer := r.stamps.Len() - r.stamps.Rank(atStamp(x.stamp, ""))
 	if newer < x.bound(r) {
 		x.byStamp, x.at = true, ""
