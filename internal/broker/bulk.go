@@ -145,7 +145,7 @@ func (s *Session) publishDeletion(t *Turn, a *attachment, p *mqtt.Publish) error
 	if err != nil {
 		return s.refused(t, a, p, mqtt.TopicNameInvalid, err.Error())
 	}
-	if s.ns.mayStore() && t.b.commit.failed.Load() {
+	if durable, _ := s.ns.durability(); durable && t.b.commit.failed.Load() {
 		return s.refused(t, a, p, mqtt.QuotaExceeded, errStoreFull)
 	}
 	x := answer{typ: mqtt.TypePuback, pid: p.PacketID, later: &later{}}
