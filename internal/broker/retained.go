@@ -246,7 +246,7 @@ func (ns *Namespace) expire(t *Turn, at string) (after string) {
 	var gone []blob
 	scanned := 0
 	for b := range r.topics.From(atTopic(at)) {
-		if scanned++; scanned > retainedScan {
+		if scanned++; scanned > retainedScan || len(gone) == bulkPage {
 			after = b.name()
 			break
 		}

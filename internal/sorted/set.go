@@ -148,10 +148,14 @@ func (n node[T]) put(item T, at func(T) int, last bool) (old T, replaced bool, r
 	b := n.branch
 	i := b.find(at)
 	old, replaced, more := b.kids[i].put(item, at, last && i == int(b.n)-1)
-	b.note(i)
 	if more.leaf == nil && more.branch == nil {
+		b.least[i] = b.kids[i].first()
+		if !replaced {
+			b.sizes[i]++
+		}
 		return old, replaced, right
 	}
+	b.note(i)
 	if b.n < branchRoom {
 		b.insert(i+1, more)
 		return old, replaced, right
@@ -187,7 +191,8 @@ func (n node[T]) remove(at func(T) int) (old T, ok bool) {
 			b.drop(left + 1)
 		}
 	default:
-		b.note(i)
+		b.least[i] = kid.first()
+		b.sizes[i]--
 	}
 	return old, true
 }
