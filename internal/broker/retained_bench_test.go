@@ -30,6 +30,7 @@ func millions(b *testing.B) int {
 type bulkBroker struct {
 	b       *broker.Broker
 	turn    *broker.Turn
+	d       *auth.Directory
 	link    broker.Link
 	grant   *auth.Grant
 	publish mqtt.Publish
@@ -49,7 +50,7 @@ func (m *mute) Wake()                                                 {}
 func (m *mute) Post(f func(*broker.Turn))                             { m.posted = append(m.posted, f) }
 func (m *mute) Flush()                                                {}
 
-func newBulkBroker(b *testing.B, log *store.Store, durability string) *bulkBroker {
+func newBulkBroker(b testing.TB, log *store.Store, durability string) *bulkBroker {
 	key := strings.Repeat("k", 64)
 	d, err := auth.Open(auth.Config{OperatorToken: key}, log, nil)
 	if err != nil {
@@ -58,7 +59,7 @@ func newBulkBroker(b *testing.B, log *store.Store, durability string) *bulkBroke
 	if _, err := d.UpdateAccount(1, auth.AccountSpec{Settings: &auth.Settings{Durability: &durability}}); err != nil {
 		b.Fatal(err)
 	}
-	x := &bulkBroker{}
+	x := &bulkBroker{d: d}
 	if x.b, err = broker.New(broker.Config{Log: log, Directory: d}); err != nil {
 		b.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func newBulkBroker(b *testing.B, log *store.Store, durability string) *bulkBroke
 	return x
 }
 
-func (x *bulkBroker) connect(b *testing.B, o broker.Outlet, id string) (link broker.Link) {
+func (x *bulkBroker) connect(b testing.TB, o broker.Outlet, id string) (link broker.Link) {
 	p := &mqtt.Connect{Version: mqtt.V5, ClientID: []byte(id), CleanStart: true, Props: mqtt.NewConnectProps()}
 	x.turn.Begin(time.Now())
 	x.b.Connect(x.turn, &broker.ConnectRequest{Packet: p, Grant: x.grant, Outlet: o, Remote: testAddr, Transport: "tcp"},
