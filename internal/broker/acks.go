@@ -28,6 +28,28 @@ type answer struct {
 	subs   *subscribeAck // TypeSuback
 	raw    []byte        // TypeUnsuback: the packet
 	user   mqtt.UserProperties
+	later  *later // what is not known yet, nil
+}
+
+// later is an answer's content that comes when a piece of work is done. It holds back
+// the answers behind it, not the packets. Guarded by Session.mu.
+type later struct {
+	done   bool
+	placed bool // the answer stands in the FIFO
+	ticket uint64
+	user   mqtt.UserProperties
+}
+
+// complete takes what was to come; false while it has not.
+func (x *answer) complete() bool {
+	if x.later == nil {
+		return true
+	}
+	if !x.later.done {
+		return false
+	}
+	x.ticket, x.user, x.later = x.later.ticket, x.later.user, nil
+	return true
 }
 
 func (f *acks) empty() bool { return f == nil || f.head == len(f.items) }
@@ -55,7 +77,7 @@ func (f *acks) pop() {
 // answer sends x now where nothing holds it back, and queues it otherwise.
 // Under s.mu.
 func (s *Session) answer(t *Turn, a *attachment, x answer) {
-	if a.acks.empty() && t.b.commit.ripe(x.ticket) {
+	if a.acks.empty() && x.complete() && t.b.commit.ripe(x.ticket) {
 		s.send(t, a, &x)
 		return
 	}
@@ -68,7 +90,11 @@ func (s *Session) answer(t *Turn, a *attachment, x answer) {
 
 // awaitHead asks to be woken for the ticket at the head of the FIFO.
 func (s *Session) awaitHead(t *Turn, a *attachment) {
-	ticket := a.acks.items[a.acks.head].ticket
+	x := &a.acks.items[a.acks.head]
+	if !x.complete() {
+		return // whoever completes it wakes the connection
+	}
+	ticket := x.ticket
 	if ticket <= a.acks.awaited {
 		return
 	}
@@ -91,7 +117,7 @@ func (l Link) Ripe(t *Turn) {
 	}
 	for !a.acks.empty() {
 		x := &a.acks.items[a.acks.head]
-		if !t.b.commit.ripe(x.ticket) {
+		if !x.complete() || !t.b.commit.ripe(x.ticket) {
 			a.acks.awaited = 0
 			s.awaitHead(t, a)
 			break

@@ -44,6 +44,7 @@ type Broker struct {
 	owners     atomic.Uint64 // the highest OwnerID given
 
 	reading chan struct{} // bounds the readings from the log
+	bulk    chan struct{} // bounds the bulk deletions at work
 	readers sync.WaitGroup
 	resume  atomic.Pointer[func()]
 	paused  atomic.Bool
@@ -77,6 +78,7 @@ func New(c Config) (*Broker, error) {
 		directory: c.Directory, logger: c.Logger, observer: c.Observer, lowSpace: c.LowSpace,
 		limits: limits, features: c.Features,
 		reading:    make(chan struct{}, concurrentReads),
+		bulk:       make(chan struct{}, bulkTurns),
 		sweeper:    make(chan struct{}),
 		namespaces: make(map[auth.AccountID]*Namespace),
 	}

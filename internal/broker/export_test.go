@@ -14,3 +14,14 @@ func (b *Broker) Leftovers() (groups, subscriptions int) {
 	}
 	return groups, subscriptions
 }
+
+// HoldBulk keeps bulk deletions from going on after their first page, or lets them.
+func (b *Broker) HoldBulk(hold bool) {
+	for range bulkTurns {
+		if hold {
+			b.bulk <- struct{}{}
+		} else {
+			<-b.bulk
+		}
+	}
+}

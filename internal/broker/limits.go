@@ -24,8 +24,25 @@ const (
 	// [EXT-RET-4].
 	retainedPage      = 100
 	retainedPageBytes = 64 << 10
-	// retainedScan bounds how many stored topics one page may look at.
-	retainedScan = 10_000
+	// retainedScan bounds how many stored messages one step may look at; a
+	// search counts as retainedSeek of them, a message that the subscription or the
+	// rights turn down as retainedRefused.
+	retainedScan    = 4000
+	retainedSeek    = 8
+	retainedRefused = 16
+	// retainedRanges bounds the ranges of topics in which a filter's matches are
+	// counted.
+	retainedRanges = 64
+	// retainedShared is the payload from which on queues refer to the retained
+	// copy, rather than have their own.
+	retainedShared = 1024
+	// bulkPage is how many messages one step of a bulk deletion takes
+	// [EXT-RET-2].
+	bulkPage = 256
+	// bulkEach bounds the bulk deletions that are under way in one account, bulkTurns
+	// those of all that work at the same moment.
+	bulkEach  = 64
+	bulkTurns = 2
 	// replaysPerSession bounds the retained replays that wait in a session.
 	replaysPerSession = 1000
 	// commitBytes is how much may wait for the disk before publishers pause.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"alcove/internal/mqtt"
+	"alcove/internal/topic"
 )
 
 // Publish takes a client's PUBLISH; its Topic Alias is resolved. Its answer, a
@@ -23,6 +24,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		if repeated || err != nil {
 			return err
 		}
+	}
+	if len(p.Payload) == 0 && topic.HasWildcard(p.Topic) {
+		return s.publishDeletion(t, a, p) // [EXT-RET-2]
 	}
 	code, reason := s.refuse(t, a, p)
 	if code.Failed() {

@@ -198,8 +198,10 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 		r.lost++
 		return nil
 	}
-	ns.retained.put(r.b, m.MarkKept())
-	ns.retained.logged = true
+	x := &ns.retained
+	x.order++
+	x.put(r.b, newBlob(m, x.order), false)
+	x.logged = true
 	return nil
 }
 
@@ -207,6 +209,9 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 // not outlive their connection, and lets the rest wait for their time. Groups
 // without a member were only waiting for their record's removal.
 func (r *recovery) finish(t *Turn) {
+	for _, ns := range r.b.namespaces {
+		ns.retained.index()
+	}
 	for _, x := range r.shared {
 		x.sub.more.group = x.sub.s.ns.group(x.f)
 		x.sub.more.group.join(t, x.sub)

@@ -14,24 +14,32 @@ import (
 // Guarded by Session.mu.
 type replay struct {
 	sub    *Subscription
-	walker *topic.Walker
+	sel    selection
 	family []*Namespace
 	limits []uint64 // order of each namespace's retained when the subscription began
-	at     string
 }
 
 // newReplay begins a replay for a subscription that is already installed:
-// whatever is stored from now on reaches it as a live message.
+// whatever is stored from now on reaches it as a live message. Of the accounts it
+// takes the one that the subscription names, where it names one [EXT-UP-3], of
+// the messages those newer than it says [EXT-RET-3].
 func newReplay(ns *Namespace, sub *Subscription, f topic.Filter) *replay {
-	r := &replay{sub: sub, family: ns.family(nil)}
-	r.walker = topic.NewWalker(f.Inner, topic.Dialect{HideDollar: true, HideFirst: ns.b.features.ReservedLevel, Selectors: true})
-	r.at = r.walker.From()
-	for _, n := range r.family {
-		n.retained.mu.RLock()
-		r.limits = append(r.limits, n.retained.order)
-		n.retained.mu.RUnlock()
+	r := &replay{sub: sub, sel: ns.b.newSelection(f.Inner, sub.since())}
+	for _, n := range ns.family(nil) {
+		if only := sub.account(); only == 0 || only == n.account {
+			r.family = append(r.family, n)
+			r.limits = append(r.limits, n.retained.latest())
+		}
 	}
+	r.begin()
 	return r
+}
+
+// begin turns to the first of the namespaces that are left.
+func (r *replay) begin() {
+	if len(r.family) > 0 {
+		r.sel.begin(&r.family[0].retained, 0, r.limits[0])
+	}
 }
 
 // replay sends pages of what is to be replayed while there is room. One call
@@ -80,46 +88,59 @@ func (s *Session) moveReplays(old, sub *Subscription) {
 	}
 }
 
-// page sends one page and tells whether there is more.
+// page sends one page and tells whether there is more. What it looks at without
+// sending is bounded as well: a filter that takes one message in a thousand must not
+// stop the loop.
 func (s *Session) page(t *Turn, a *attachment, r *replay) (more bool) {
-	room := retainedPage
+	room := allowance{messages: retainedPage, bytes: retainedPageBytes, rows: retainedScan}
 	if r.sub.options.QoS > mqtt.QoS0 {
-		room = min(room, int(a.window)-s.queue.inflight)
+		room.messages = min(room.messages, int(a.window)-s.queue.inflight)
 	}
-	for room > 0 && !a.choked {
+	for len(r.family) > 0 {
+		if !room.left() || a.choked {
+			return true
+		}
 		ns := r.family[0]
-		page, after, more := ns.retained.scan(r.walker, r.at, r.limits[0], room, t.scratch.page[:0], t.Now)
-		sent := 0
-		for _, m := range page {
-			if !s.sendRetained(t, a, r.sub, m) {
-				after, more = string(m.Topic), true
+		page, more := r.sel.scan(&ns.retained, &room, t.scratch.page[:0], t.Now)
+		for _, b := range page {
+			if !s.sendPaged(t, a, r, b, &room) {
+				r.sel.stopAt(b)
+				more = true
 				break
 			}
-			sent++
 		}
-		room -= sent
 		clear(page)
 		t.scratch.page = page[:0]
 		if more {
-			// The key is a stored message's own bytes; a copy lets it go.
-			r.at = string(append([]byte(nil), after...))
-			return true
+			continue
 		}
-		if r.family, r.limits = r.family[1:], r.limits[1:]; len(r.family) == 0 {
-			return false
-		}
-		r.at = r.walker.From()
+		r.family, r.limits = r.family[1:], r.limits[1:]
+		r.begin()
 	}
-	return true
+	return false
+}
+
+// sendPaged sends or queues one message of a page, where the rights and the
+// subscription's own condition take it. It returns false where the output is full.
+func (s *Session) sendPaged(t *Turn, a *attachment, r *replay, b blob, room *allowance) bool {
+	if !a.rights.MayReceive(b.topicBytes()) { // [EXT-TOK-7]
+		room.rows -= retainedRefused
+		return true
+	}
+	m := b.message(r.family[0])
+	if !r.sub.wants(t, m) {
+		room.rows -= retainedRefused
+		return true
+	}
+	room.messages--
+	room.bytes -= m.Size()
+	return s.sendRetained(t, a, r.sub, m)
 }
 
 // sendRetained sends or queues one retained message, with RETAIN 1
 // [MQTT311-3.3.1-8]. It returns false where the output is full: the replay
 // waits until it has drained.
 func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Message) bool {
-	if !a.rights.MayReceive(m.Topic) { // [EXT-TOK-7]
-		return true
-	}
 	var ids []uint32
 	if sub.id != 0 {
 		ids = []uint32{sub.id}

@@ -1,66 +1,102 @@
 package broker
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"sync"
-	"time"
 	"unsafe"
 
-	"github.com/tidwall/btree"
-
 	"alcove/internal/mqtt"
-	"alcove/internal/topic"
+	"alcove/internal/sorted"
 )
 
 // retained is a namespace's retained messages, which outlive the sessions that
-// published them [MQTT311-3.1.2-7], sorted by topic, so that a
-// filter finds its matches by seeking (topic.Walker) and a replay goes on from
-// a topic, holding nothing but its name.
+// published them [MQTT311-3.1.2-7]: one blob each, and two indexes. By topic, so
+// that a filter finds its matches by seeking (topic.Walker); by timestamp, so that
+// what is newer than a time is found without looking at what is older [EXT-RET-3].
+// Whoever goes through them holds a name and a timestamp, nothing else.
+//
+// The order of arrival, not the timestamp, tells what came after something began:
+// a publisher may give timestamps.
 type retained struct {
 	mu     sync.RWMutex
-	topics btree.Map[string, stored]
-	bytes  int64
-	// order numbers the changes; it tells a replay what came after its
-	// subscription.
+	topics sorted.Set[blob]
+	stamps sorted.Set[stamped]
+	bytes  int64 // what they cost
+	// expiring is how many have an expiry.
+	expiring int
+	// order numbers the changes.
 	order uint64
 	// logged says that some of them may be in the log, also of an account whose
 	// durability is memory now: what is cleared or replaced goes there too.
 	logged bool
+	// deletions is how many bulk deletions are under way.
+	deletions int
 }
 
-type stored struct {
-	m     *Message
-	order uint64
+// stamped is a blob's place in the index by timestamp.
+type stamped struct {
+	stamp int64
+	blob  blob
 }
+
+// atTopic looks for a topic's message.
+func atTopic(name string) func(blob) int {
+	return func(b blob) int { return strings.Compare(b.topic(), name) }
+}
+
+// atStamp looks for the first message that is not before a timestamp and, of those
+// with this one, a topic.
+func atStamp(stamp int64, name string) func(stamped) int {
+	return func(x stamped) int {
+		if x.stamp != stamp {
+			return cmp.Compare(x.stamp, stamp)
+		}
+		return strings.Compare(x.blob.topic(), name)
+	}
+}
+
+// text gives bytes as a string that shares them.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // retain stores, replaces or clears the retained message of m's topic
 // [MQTT-3.3.1-5] [MQTT-3.3.1-6] [MQTT-3.3.1-7] [MQTT311-3.3.1-5]
-// [MQTT311-3.3.1-7] [MQTT311-3.3.1-10] [MQTT311-3.3.1-11]. The record goes to
-// the batch inside the lock, so that memory and log agree about the last one.
+// [MQTT311-3.3.1-7] [MQTT311-3.3.1-10] [MQTT311-3.3.1-11]. m has its timestamp. The
+// record goes to the batch inside the lock, so that memory and log agree about the
+// last one.
 func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.ReasonCode) {
 	durable, sync := ns.durability()
 	r := &ns.retained
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	old, found := r.topics.Get(atTopic(text(m.Topic)))
+	if found && !old.expired(t.Now) && t.outdated(ns, m, old.stamp()) {
+		return 0, mqtt.Success
+	}
 	rec := Record{Kind: KindRetainDelete, Top: ns.top, Account: ns.account}
 	if len(m.Payload) == 0 {
-		rec.Topic = string(m.Topic)
-		if !r.clear(t.b, rec.Topic) {
+		if !found {
 			return 0, mqtt.Success
 		}
+		rec.Topic = string(m.Topic)
+		r.remove(t.b, old)
 	} else {
-		old := int64(0)
-		if s, ok := r.topics.Get(string(m.Topic)); ok {
-			old = int64(s.m.Size())
+		cost := retainedCost(m)
+		if found {
+			cost -= old.cost()
 		}
-		if r.bytes-old+int64(m.Size()) > t.b.limits.RetainedBytes {
+		if r.bytes+cost > t.b.limits.RetainedBytes {
 			t.note(Event{Code: EventPublishRejected, Account: ns.account, Token: m.Token,
 				Topic: string(m.Topic), Close: mqtt.QuotaExceeded, Reason: "the account's retained messages take too much room"})
 			return 0, mqtt.QuotaExceeded
 		}
-		k := m.Keep()
-		r.put(t.b, k)
-		rec.Kind, rec.Message = KindRetain, k
+		r.order++
+		b := newBlob(m, r.order)
+		r.put(t.b, b, true)
+		if durable || len(m.Payload) >= retainedShared {
+			rec.Kind, rec.Message = KindRetain, keepRetained(ns, m, b)
+		}
 	}
 	r.logged = r.logged || durable
 	if !durable {
@@ -76,63 +112,126 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 	return t.b.commit.append(sync, false, rec), mqtt.Success
 }
 
-// put stores a kept message. Under r.mu.
-func (r *retained) put(b *Broker, m *Message) {
+// keepRetained makes the message of a blob, and lets queues refer to the same memory.
+func keepRetained(ns *Namespace, m *Message, b blob) *Message {
+	k := b.message(ns)
+	if m.kept == nil {
+		m.kept = k
+	}
+	return k
+}
+
+// outdated tells whether m, whose publisher gave its timestamp, is older than what is
+// stored: it changes nothing then, though it is delivered and acknowledged. Any other
+// message goes on top: it gets a timestamp above the stored one [EXT-RET-1]. Without
+// the account's timestamps the order of arrival decides [EXT-UP-8].
+func (t *Turn) outdated(ns *Namespace, m *Message, stored int64) bool {
+	switch {
+	case m.Stamp > stored || m.Given && m.Stamp == stored:
+	case !m.Given:
+		if m.kept != nil && m.kept != m {
+			m.kept = nil // it has the timestamp that m had
+		}
+		m.Stamp = stored + 1
+		ns.outrun(m.Stamp)
+	case ns.settings.Load().Stamps:
+		t.note(Event{Code: EventMessageDropped, Account: ns.account, Token: m.Token, Topic: string(m.Topic),
+			Reason: "not retained: the timestamp is older than that of the retained message"})
+		return true
+	}
+	return false
+}
+
+// put stores a message. Without byStamp its place among the timestamps is left out:
+// that index is built in one go. Under r.mu.
+func (r *retained) put(b *Broker, x blob, byStamp bool) {
+	old, replaced := r.topics.Put(x, atTopic(x.topic()))
+	if replaced {
+		r.forget(old)
+	} else {
+		b.stats.Retained.Add(1)
+	}
+	r.bytes += x.cost()
+	if x.expires() != 0 {
+		r.expiring++
+	}
+	if byStamp {
+		r.stamps.Put(stamped{x.stamp(), x}, atStamp(x.stamp(), x.topic()))
+	}
+}
+
+// remove removes a stored message. Under r.mu.
+func (r *retained) remove(b *Broker, x blob) {
+	if _, ok := r.topics.Delete(atTopic(x.topic())); !ok {
+		return
+	}
 	r.order++
-	r.bytes += int64(m.Size())
-	// The key shares the immutable message's bytes.
-	key := unsafe.String(unsafe.SliceData(m.Topic), len(m.Topic))
-	if old, ok := r.topics.Get(key); ok {
-		r.bytes -= int64(old.m.Size())
-		r.topics.Delete(key) // the old key would keep the old message alive
-		b.stats.Retained.Add(-1)
-	}
-	r.topics.Set(key, stored{m, r.order})
-	b.stats.Retained.Add(1)
+	r.forget(x)
+	b.stats.Retained.Add(-1)
 }
 
-// clear removes a topic's message and tells whether there was one. Under r.mu.
-func (r *retained) clear(b *Broker, name string) bool {
-	old, ok := r.topics.Delete(name)
-	if ok {
-		r.order++
-		r.bytes -= int64(old.m.Size())
-		b.stats.Retained.Add(-1)
+// forget takes a message that has left the topics out of all else.
+func (r *retained) forget(x blob) {
+	r.bytes -= x.cost()
+	if x.expires() != 0 {
+		r.expiring--
 	}
-	return ok
+	r.stamps.Delete(atStamp(x.stamp(), x.topic()))
 }
 
-// scan appends to dst the messages that match, from the topic at on, until one
-// of the bounds is met; after is where to go on, more whether there may be
-// something. Messages stored after the order limit are passed over: their live
-// copy has gone out.
-func (r *retained) scan(w *topic.Walker, at string, limit uint64, room int, dst []*Message, now time.Time) (page []*Message, after string, more bool) {
+// index builds the index by timestamp of messages that were put in without it.
+// Under r.mu.
+func (r *retained) index() {
+	all := make([]stamped, 0, r.topics.Len())
+	for b := range r.topics.All() {
+		all = append(all, stamped{b.stamp(), b})
+	}
+	slices.SortFunc(all, func(a, b stamped) int { return atStamp(b.stamp, b.blob.topic())(a) })
+	r.stamps.Clear()
+	for _, x := range all {
+		r.stamps.Put(x, atStamp(x.stamp, x.blob.topic()))
+	}
+}
+
+// clear removes everything, of an account that is gone.
+func (r *retained) clear(b *Broker) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b.stats.Retained.Add(-int64(r.topics.Len()))
+	r.topics.Clear()
+	r.stamps.Clear()
+	r.bytes, r.expiring = 0, 0
+	r.order++
+}
+
+// latest is the order of the last change.
+func (r *retained) latest() uint64 {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	bytes := 0
-	it := r.topics.Iter()
-	ok := it.Seek(at)
-	for scanned := 0; ok; scanned++ {
-		key := it.Key()
-		if room == 0 || bytes >= retainedPageBytes || scanned == retainedScan {
-			return dst, key, true
+	return r.order
+}
+
+// drop removes those of the given messages that are still stored, and records it. It
+// returns how many, and the ticket. Under r.mu.
+func (t *Turn) drop(ns *Namespace, gone []blob) (count int, ticket uint64) {
+	r := &ns.retained
+	_, sync := ns.durability()
+	records := make([]Record, 0, len(gone))
+	for _, x := range gone {
+		if now, ok := r.topics.Get(atTopic(x.topic())); !ok || now != x {
+			continue
 		}
-		match, next, rest := w.Next(key)
-		if s := it.Value(); match && s.order <= limit && !s.m.Expired(now) {
-			dst = append(dst, s.m)
-			bytes += s.m.Size()
-			room--
-		}
-		switch {
-		case !rest:
-			return dst, "", false
-		case next != "":
-			ok = it.Seek(next)
-		default:
-			ok = it.Next()
+		r.remove(t.b, x)
+		count++
+		if r.logged {
+			records = append(records, Record{Kind: KindRetainDelete, Top: ns.top, Account: ns.account, Topic: x.name()})
 		}
 	}
-	return dst, "", false
+	if len(records) > 0 {
+		t.kick = true
+		ticket = t.b.commit.append(sync, false, records...)
+	}
+	return count, ticket
 }
 
 // expire removes messages whose expiry has passed, from the topic at on, and
@@ -141,27 +240,21 @@ func (ns *Namespace) expire(t *Turn, at string) (after string) {
 	r := &ns.retained
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var gone []string
+	if r.expiring == 0 {
+		return ""
+	}
+	var gone []blob
 	scanned := 0
-	r.topics.Ascend(at, func(key string, s stored) bool {
-		if scanned++; scanned > retainedScan {
-			after = key
-			return false
+	for b := range r.topics.From(atTopic(at)) {
+		if scanned++; scanned > retainedScan || len(gone) == bulkPage {
+			after = b.name()
+			break
 		}
-		if s.m.Expired(t.Now) {
-			gone = append(gone, key)
-		}
-		return true
-	})
-	_, sync := ns.durability()
-	for _, key := range gone {
-		key = string(slices.Clone([]byte(key)))
-		r.clear(t.b, key)
-		t.b.stats.Expired.Add(1)
-		if r.logged {
-			t.kick = true
-			t.b.commit.append(sync, false, Record{Kind: KindRetainDelete, Top: ns.top, Account: ns.account, Topic: key})
+		if b.expired(t.Now) {
+			gone = append(gone, b)
 		}
 	}
+	count, _ := t.drop(ns, gone)
+	t.b.stats.Expired.Add(uint64(count))
 	return after
 }

@@ -36,6 +36,7 @@ var commands = map[string]func(*scenario, *args){
 	"low":         (*scenario).cmdLow,         // low on|off: the store's disk is nearly full
 	"fail":        (*scenario).cmdFail,        // fail: the store writes nothing any more
 	"stats":       (*scenario).cmdStats,       // stats: what was dropped
+	"bulk":        (*scenario).cmdBulk,        // bulk hold|release: bulk deletions wait after their first page
 	"show":        (*scenario).cmdShow,        // show: user properties are printed from here on
 }
 
@@ -374,6 +375,8 @@ func (s *scenario) cmdRestart(*args) { s.restart() }
 func (s *scenario) cmdFail(*args) { s.failing.failed.Store(true) }
 
 func (s *scenario) cmdLow(a *args) { s.low = a.word(0) == "on" }
+
+func (s *scenario) cmdBulk(a *args) { s.broker.HoldBulk(a.word(0) == "hold") }
 
 func (s *scenario) cmdShow(*args) { s.show = true }
 

@@ -81,7 +81,7 @@ type scratch struct {
 	places   map[*Session]int
 	needed   map[*condition]uint32
 	target   target
-	page     []*Message
+	page     []blob
 }
 
 // opened is a queue entry whose record is not in a batch yet: of a session, or

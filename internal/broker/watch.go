@@ -197,11 +197,6 @@ func (b *Broker) dropAccount(t *Turn, id auth.AccountID) (ticket uint64) {
 		}
 		s.end(t, "the account is gone")
 	}
-	r := &ns.retained
-	r.mu.Lock()
-	b.stats.Retained.Add(-int64(r.topics.Len()))
-	r.topics.Clear()
-	r.bytes = 0
-	r.mu.Unlock()
+	ns.retained.clear(b)
 	return b.commit.append(true, true, Record{Kind: KindAccountEnd, Top: ns.top, Account: id})
 }
