@@ -210,7 +210,8 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 // without a member were only waiting for their record's removal.
 func (r *recovery) finish(t *Turn) {
 	for _, ns := range r.b.namespaces {
-		ns.retained.index()
+		// The clock may have run ahead of the time before.
+		ns.outrun(min(ns.retained.index(), r.now.UnixMicro()+stampAhead))
 	}
 	for _, x := range r.shared {
 		x.sub.more.group = x.sub.s.ns.group(x.f)

@@ -28,6 +28,10 @@ type retained struct {
 	expiring int
 	// order numbers the changes.
 	order uint64
+	// newest is the latest timestamp of the broker's own: within an account they
+	// grow from one change to the next, so that nothing is missed by who asks for
+	// what is newer than the latest one seen [EXT-RET-3].
+	newest int64
 	// logged says that some of them may be in the log, also of an account whose
 	// durability is memory now: what is cleared or replaced goes there too.
 	logged bool
@@ -70,6 +74,10 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 	r := &ns.retained
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !m.Given && m.Stamp <= r.newest {
+		// Another loop's came first: whoever has seen that one asks for newer ones.
+		m.restamp(ns.tick(t.Now.UnixMicro()))
+	}
 	old, found := r.topics.Get(atTopic(text(m.Topic)))
 	if found && !old.expired(t.Now) && t.outdated(ns, m, old.stamp()) {
 		return 0, mqtt.Success
@@ -92,6 +100,9 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 			return 0, mqtt.QuotaExceeded
 		}
 		r.order++
+		if !m.Given {
+			r.newest = m.Stamp
+		}
 		b := newBlob(m, r.order)
 		r.put(t.b, b, true)
 		if durable || len(m.Payload) >= retainedShared {
@@ -129,10 +140,7 @@ func (t *Turn) outdated(ns *Namespace, m *Message, stored int64) bool {
 	switch {
 	case m.Stamp > stored || m.Given && m.Stamp == stored:
 	case !m.Given:
-		if m.kept != nil && m.kept != m {
-			m.kept = nil // it has the timestamp that m had
-		}
-		m.Stamp = stored + 1
+		m.restamp(stored + 1)
 		ns.outrun(m.Stamp)
 	case ns.settings.Load().Stamps:
 		t.note(Event{Code: EventMessageDropped, Account: ns.account, Token: m.Token, Topic: string(m.Topic),
@@ -179,9 +187,9 @@ func (r *retained) forget(x blob) {
 	r.stamps.Delete(atStamp(x.stamp(), x.topic()))
 }
 
-// index builds the index by timestamp of messages that were put in without it.
-// Under r.mu.
-func (r *retained) index() {
+// index builds the index by timestamp of messages that were put in without it, and
+// returns the latest timestamp. Under r.mu.
+func (r *retained) index() (latest int64) {
 	all := make([]stamped, 0, r.topics.Len())
 	for b := range r.topics.All() {
 		all = append(all, stamped{b.stamp(), b})
@@ -191,6 +199,10 @@ func (r *retained) index() {
 	for _, x := range all {
 		r.stamps.Put(x, atStamp(x.stamp, x.blob.topic()))
 	}
+	if len(all) > 0 {
+		latest = all[len(all)-1].stamp
+	}
+	return latest
 }
 
 // clear removes everything, of an account that is gone.

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
@@ -23,17 +24,15 @@ const (
 // it stands in every queue and output: so who sees two messages of a topic sees them
 // in the order of their stamps, whichever loops they came in on [EXT-UP-1]. It comes
 // before Group.mu and Session.mu, and one publish holds one stripe at most.
-//
-// Why stripes: with one counter, an account that publishes more than a message per
-// microsecond would run ahead of the time.
 type clock struct {
+	last    atomic.Int64 // UNIX microseconds
+	_       [56]byte
 	stripes [clockStripes]stripe
 }
 
 type stripe struct {
-	mu   sync.Mutex
-	last int64 // UNIX microseconds
-	_    [48]byte
+	sync.Mutex
+	_ [56]byte
 }
 
 var stripeSeed = maphash.MakeSeed()
@@ -49,28 +48,46 @@ func (ns *Namespace) clock() *clock {
 	return top.time.Load()
 }
 
+// tick returns a timestamp above all that the account's messages were given before:
+// max(now, the last one + 1 µs).
+func (ns *Namespace) tick(now int64) (stamp int64) {
+	c := ns.clock()
+	for {
+		last := c.last.Load()
+		if stamp = max(now, last+1); c.last.CompareAndSwap(last, stamp) {
+			break
+		}
+	}
+	if ns.ahead.Load() >= stamp {
+		stamp = ns.ahead.Add(1)
+	}
+	return stamp
+}
+
 // stamp gives m its timestamp, unless it has one: the publisher's own where that is
-// valid, else max(now, the one before + 1 µs). It is called only where somebody can
-// see it, before m goes anywhere, with no lock held; the topic's stripe stays locked
-// until Turn.placed.
+// valid, else the next of the clock. It is called only where somebody can see it,
+// before m goes anywhere, with no lock held; the topic's stripe stays locked until
+// Turn.placed.
 func (t *Turn) stamp(ns *Namespace, m *Message) {
 	if m.Stamp != 0 {
 		return
 	}
-	if m.kept != nil && m.kept != m {
-		m.kept = nil // a copy that went out without a stamp is not the one to queue
-	}
-	if m.Stamp = givenStamp(m.Forward, t.Now.UnixMicro()); m.Stamp != 0 {
+	if stamp := givenStamp(m.Forward, t.Now.UnixMicro()); stamp != 0 {
 		m.Given = true
+		m.restamp(stamp)
 		return
 	}
-	s := &ns.clock().stripes[maphash.Bytes(stripeSeed, m.Topic)%clockStripes]
-	s.mu.Lock()
-	t.stripe = s
-	m.Stamp = max(t.Now.UnixMicro(), s.last+1)
-	s.last = m.Stamp
-	if ahead := ns.ahead.Load(); ahead >= m.Stamp {
-		m.Stamp = ns.ahead.Add(1)
+	t.stripe = &ns.clock().stripes[maphash.Bytes(stripeSeed, m.Topic)%clockStripes]
+	t.stripe.Lock()
+	m.restamp(ns.tick(t.Now.UnixMicro()))
+}
+
+// restamp sets the timestamp. A copy of m that went out before does not have it, so it
+// is not the one to queue.
+func (m *Message) restamp(stamp int64) {
+	m.Stamp = stamp
+	if m.kept != m {
+		m.kept = nil
 	}
 }
 
@@ -78,7 +95,7 @@ func (t *Turn) stamp(ns *Namespace, m *Message) {
 // that come next go behind it.
 func (t *Turn) placed() {
 	if t.stripe != nil {
-		t.stripe.mu.Unlock()
+		t.stripe.Unlock()
 		t.stripe = nil
 	}
 }
