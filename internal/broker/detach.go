@@ -120,13 +120,13 @@ func (s *Session) deadline() int64 {
 	return due
 }
 
-// giveBackAll returns every share group's unacknowledged QoS 1 messages.
+// giveBackAll returns to every share group what has to go to another member.
 // Under s.mu.
 func (t *Turn) giveBackAll(s *Session) {
 	for _, sub := range s.subs.all() {
 		if sub.group() != nil {
-			if seqs := s.giveBack(t, sub.group()); len(seqs) > 0 {
-				t.returned = append(t.returned, returned{sub.group(), seqs})
+			if back := s.giveBack(t, sub.group()); !back.empty() {
+				t.returned = append(t.returned, returned{sub.group(), s, back})
 			}
 		}
 	}
@@ -135,7 +135,8 @@ func (t *Turn) giveBackAll(s *Session) {
 // returned is what a group gets back from a member that went away.
 type returned struct {
 	g    *Group
-	seqs []uint64
+	s    *Session
+	back givenBack
 }
 
 // end removes a session for good: subscriptions, queue, and whatever the log
@@ -161,7 +162,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 	for _, sub := range s.subs.all() {
 		s.remove(sub)
 		if sub.group() != nil {
-			t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, seqs: s.giveBack(t, sub.group())})
+			t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, back: s.giveBack(t, sub.group())})
 		}
 	}
 	if s.recorded {

@@ -25,3 +25,25 @@ func (b *Broker) HoldBulk(hold bool) {
 		}
 	}
 }
+
+// Waiting counts what lies in the queues of share groups and what their lanes name.
+func (b *Broker) Waiting() (entries, lined int) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for _, ns := range b.namespaces {
+		ns.mu.Lock()
+		for _, g := range ns.groups {
+			g.mu.Lock()
+			entries += g.queue.left()
+			if g.sticky != nil {
+				lined += g.sticky.idle.left()
+			}
+			for _, m := range g.members {
+				lined += m.lane.left()
+			}
+			g.mu.Unlock()
+		}
+		ns.mu.Unlock()
+	}
+	return entries, lined
+}

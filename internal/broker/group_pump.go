@@ -1,66 +1,91 @@
 package broker
 
 import (
-	"alcove/internal/mqtt"
+	"cmp"
+	"slices"
 )
 
-// sendQoS0 gives a QoS 0 message to one online member.
-func (g *Group) sendQoS0(t *Turn, m *Message) bool {
-	for range g.online {
-		mem := g.next(m, func(*member, *attachment) bool { return true })
-		if mem == nil {
-			return false
-		}
-		if g.sendNow(t, mem, m) {
-			return true
-		}
-	}
-	return false
-}
-
-// sendNow delivers at QoS 0.
-func (g *Group) sendNow(t *Turn, mem *member, m *Message) bool {
-	tg := target{s: mem.s, gen: mem.s.gen.Load(), rap: mem.sub.options.RetainAsPublished, own: m.Account == g.ns.account}
-	if mem.sub.id != 0 {
-		tg.ids = []uint32{mem.sub.id}
-	}
-	return t.deliverQoS0(g.ns, m, &tg) == Sent
-}
-
-// next picks an online member that may have the message: of a few from the
-// cursor on, the one with the least in its queue [EXT-SHR-1].
-func (g *Group) next(m *Message, fits func(*member, *attachment) bool) *member {
-	n := len(g.online)
-	var best *member
-	seen := 0
-	for i := range n {
-		mem := g.online[(g.cursor+i)%n]
-		a := mem.s.link.Load()
-		if a == nil || !mem.may(m) || !fits(mem, a) {
-			continue
-		}
-		if best == nil || mem.s.load.Load() < best.s.load.Load() {
-			best = mem
-		}
-		if seen++; seen == groupChoices {
-			break
-		}
-	}
-	if best != nil {
-		g.cursor = (best.place + 1) % n
-	}
-	return best
-}
-
-// roomy tells whether a member may be handed a message: one with a full Receive
-// Maximum is passed over [EXT-SHR-1].
-func roomy(mem *member, a *attachment) bool {
-	return mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window
-}
-
-// pump hands waiting messages to members with room, in order. Under g.mu.
+// pump hands on whatever can be, after a change of members or of many messages.
+// Under g.mu.
 func (g *Group) pump(t *Turn) {
+	for again := true; again; {
+		again = false
+		for _, m := range g.online {
+			again = g.drain(t, m) || again
+		}
+	}
+	g.spread(t, nil)
+}
+
+// pumpNew hands on what a message that has just come may go to: m, in whose lane it
+// waits, or whoever has room. Under g.mu.
+func (g *Group) pumpNew(t *Turn, m *member) {
+	switch {
+	case m != nil:
+		g.serve(t, m)
+	case !g.stalled:
+		g.spread(t, nil)
+	}
+}
+
+// serve hands on what waits for a member that has got room, or may have. Under g.mu.
+func (g *Group) serve(t *Turn, m *member) {
+	if m.place >= 0 && g.drain(t, m) {
+		g.pump(t)
+		return
+	}
+	if g.stalled && m.place >= 0 {
+		g.spread(t, m)
+	} else {
+		g.spread(t, nil)
+	}
+}
+
+// drain hands on what waits in a member's lane, in order, as far as it has room
+// [EXT-SHR-4]. It returns true where something went to another lane, or back to the
+// queue. It changes no member's place. Under g.mu.
+func (g *Group) drain(t *Turn, m *member) (elsewhere bool) {
+	for {
+		w, ok := m.lane.first()
+		if !ok {
+			return elsewhere
+		}
+		e := g.queue.find(w.seq())
+		switch {
+		case e == nil: // the bound has thrown it out
+			m.lane.pop()
+			continue
+		case e.is(entryOpen):
+			return elsewhere
+		case e.msg == nil:
+			g.pageLane(t, m)
+			return elsewhere
+		case e.msg.Expired(t.Now): // [MQTT-3.3.2-5]
+			t.b.stats.Expired.Add(1)
+			m.lane.pop()
+			g.settle(t, e)
+			continue
+		case !m.may(e.msg):
+			m.lane.pop()
+			g.redirect(t, w, e)
+			elsewhere = true
+			continue
+		case !m.roomy() && !m.awaitRoom(), !g.assign(t, m, e):
+			return elsewhere
+		}
+		m.lane.pop()
+	}
+}
+
+// spread hands on what waits in the queue of a group that is not sticky, in order,
+// to members with room. Where only is not nil the group has stalled and only that
+// member may have got room since. Under g.mu.
+func (g *Group) spread(t *Turn, only *member) {
+	if g.sticky != nil {
+		return
+	}
 	q := &g.queue
+	g.stalled = false
 	for {
 		q.skip()
 		if q.next == len(q.items) || len(g.online) == 0 {
@@ -78,88 +103,42 @@ func (g *Group) pump(t *Turn) {
 			g.settle(t, e)
 			continue
 		}
-		mem := g.next(e.msg, roomy)
-		if mem == nil {
-			// A member that gets room from here on tells the group; one may
-			// have got some just before.
-			for _, m := range g.online {
-				m.s.wanted.Store(true)
-			}
-			mem = g.next(e.msg, roomy)
+		mem := only
+		switch {
+		case only == nil || !only.may(e.msg):
+			mem = g.anyWithRoom(e.msg)
+		case !only.roomy() && !only.awaitRoom():
+			g.stalled = true
+			return
 		}
 		switch {
-		case mem == nil && !g.pass(t, e):
+		case mem == nil && !g.stuck(t, e):
+			g.stalled = true
 			return
-		case mem != nil && !g.assign(t, mem, e):
-			return
+		case mem != nil && !g.assign(t, mem, e): // it is about to go
+			only = nil
 		}
 	}
 }
 
-// assign gives the entry at next to a member.
-func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
-	qos := min(e.qos, mem.sub.options.QoS) // [MQTT-4.8.2-3]
-	if qos == mqtt.QoS0 {
-		m := e.msg
-		g.queue.take()
-		g.settle(t, e)
-		g.sendNow(t, mem, m)
-		return true
+// anyWithRoom returns the next member that may have the message and has room. Where
+// there is none, all have been asked to tell when they have. Under g.mu.
+func (g *Group) anyWithRoom(m *Message) *member {
+	if mem := g.next(m, (*member).roomy); mem != nil {
+		return mem
 	}
-	s := mem.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	a := s.link.Load()
-	if a == nil || s.ended {
-		g.setOnline(mem, false)
-		return true
+	// One that gets room from here on tells the group; one may have got some just
+	// before.
+	for _, mem := range g.online {
+		mem.s.wanted.Store(true)
 	}
-	out := g.handed(mem, e)
-	if qos == mqtt.QoS2 {
-		g.move(t, s, e, out)
-	} else {
-		if out.more == nil {
-			out.more = &entryMore{}
-		}
-		out.more.group, out.more.share = g, e.seq
-		g.queue.take()
-		s.own().push(out)
-	}
-	s.pump(t, a)
-	return true
-}
-
-// move makes a message the member's own.
-func (g *Group) move(t *Turn, s *Session, e *entry, out entry) {
-	durable, sync := s.durable()
-	id := e.id
-	if durable && id != 0 {
-		out.flags |= entryDurable
-		out.id = id
-		p := s.own().push(out)
-		// Both or neither: a QoS 2 message must not be in two queues, or in
-		// none, after a crash.
-		t.kick = true
-		t.b.commit.append(sync, false, Record{
-			Kind: KindTarget, Top: g.ns.top, Account: g.ns.account, Owner: g.id, ID: id,
-			Targets: []Target{{
-				Owner: s.id, Account: s.ns.account, Seq: p.seq, QoS: p.qos,
-				Retain: p.is(entryRetain), SubscriptionIDs: p.subscriptionIDs(),
-			}},
-		}, Record{Kind: KindAcked, Top: g.ns.top, Account: g.ns.account, Owner: g.id, Seq: e.seq, ID: id})
-		g.queue.take()
-		g.queue.done(e)
-		return
-	}
-	s.own().push(out)
-	g.queue.take()
-	g.settle(t, e)
+	return g.next(m, (*member).roomy)
 }
 
 // settle ends one of the group's own entries.
 func (g *Group) settle(t *Turn, e *entry) {
 	if e.is(entryDurable) {
-		g.record(t, false, Record{Kind: KindAcked, Seq: e.seq, ID: e.id})
+		g.record(t, false, Record{Kind: KindAcked, Seq: e.position(), ID: e.id})
 	}
 	g.queue.done(e)
 }
@@ -177,24 +156,91 @@ func (g *Group) close(t *Turn, seq uint64, id MessageID) {
 	}
 	e.id = id
 	e.flags &^= entryOpen
-	g.queue.shed(&t.b.bodies, e)
-	g.pump(t)
+	var lined *member
+	if st := g.sticky; st != nil && len(g.online) > 0 {
+		lined = g.pick(st.slot(e.msg.Topic), e.msg)
+	}
+	g.pumpNew(t, lined)
+	if e = g.queue.find(seq); e != nil {
+		g.queue.shed(&t.b.bodies, e)
+	}
 }
 
-// back takes entries that a member has not acknowledged: they go to another
+// back takes what a member has not acknowledged or was not sent: it goes to another
 // one, before everything later [EXT-SHR-2].
-func (g *Group) back(t *Turn, seqs []uint64) {
+func (g *Group) back(t *Turn, s *Session, back givenBack) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.untake(seqs)
-	g.pump(t)
+	g.takeBack(t, s, back)
+	if !g.ended {
+		g.pump(t)
+	}
 }
 
-func (g *Group) untake(seqs []uint64) {
-	for _, seq := range seqs {
-		if e := g.queue.find(seq); e != nil {
+// takeBack lets what the member s gives back wait again, in its old places. Under
+// g.mu.
+func (g *Group) takeBack(t *Turn, s *Session, back givenBack) {
+	g.reown(t, s, back.own)
+	if g.ended {
+		return
+	}
+	seqs := back.seqs[:0]
+	for _, seq := range back.seqs {
+		if e := g.queue.find(seq); e != nil && e.is(entryTaken) {
 			g.queue.untake(e)
+			seqs = append(seqs, seq)
 		}
+	}
+	if len(back.own) > 0 {
+		slices.SortFunc(back.own, func(a, b entry) int { return cmp.Compare(a.seq, b.seq) })
+		g.queue.reinsert(back.own)
+	}
+	if g.sticky == nil {
+		return
+	}
+	for i := range back.own {
+		seqs = append(seqs, back.own[i].seq)
+	}
+	g.deal(g.relined(seqs))
+}
+
+// reown brings QoS 2 messages that were handed to s and not sent back to the group in
+// the log too. There they get new positions, which nothing else needs: after a
+// restart they stand behind what came meanwhile. Under g.mu.
+func (g *Group) reown(t *Turn, s *Session, own []entry) {
+	for i := range own {
+		e := &own[i]
+		given := e.more.logged
+		e.more = nil
+		if !e.is(entryDurable) {
+			continue
+		}
+		acked := Record{Kind: KindAcked, Top: g.ns.top, Account: s.ns.account, Owner: s.id, Seq: given, ID: e.id}
+		t.kick = true
+		if g.ended || !g.recorded {
+			e.flags &^= entryDurable
+			t.b.commit.append(false, false, acked)
+			continue
+		}
+		e.more = &entryMore{logged: g.queue.unused()}
+		// Both or neither, as when it was handed over.
+		_, sync := g.ns.durability()
+		t.b.commit.append(sync, false, Record{
+			Kind: KindTarget, Top: g.ns.top, Account: g.ns.account, Owner: g.id, ID: e.id,
+			Targets: []Target{{Owner: g.id, Account: g.ns.account, Seq: e.more.logged, QoS: e.qos}},
+		}, acked)
+	}
+}
+
+// settled takes the news that a member has settled an entry, or has room.
+func (g *Group) settled(t *Turn, s *Session, seq uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.queue.find(seq); e != nil {
+		g.settle(t, e)
+	}
+	if m := g.members[s]; m != nil {
+		g.serve(t, m)
 	}
 }
 
@@ -202,7 +248,7 @@ func (g *Group) untake(seqs []uint64) {
 // left. No lock is held. A pump can settle more, which is told in the same loop.
 func (t *Turn) settleShared() {
 	for _, r := range t.returned {
-		r.g.back(t, r.seqs)
+		r.g.back(t, r.s, r.back)
 	}
 	clear(t.returned)
 	t.returned = t.returned[:0]
@@ -211,18 +257,13 @@ func (t *Turn) settleShared() {
 			l.g.join(t, l.again)
 			continue
 		}
-		l.g.leave(t, l.s, l.seqs)
+		l.g.leave(t, l.s, l.back)
 	}
 	clear(t.leaving)
 	t.leaving = t.leaving[:0]
 	for i := 0; i < len(t.shared); i++ {
-		g, seq := t.shared[i].g, t.shared[i].seq
-		g.mu.Lock()
-		if e := g.queue.find(seq); e != nil {
-			g.settle(t, e)
-		}
-		g.pump(t)
-		g.mu.Unlock()
+		x := t.shared[i]
+		x.g.settled(t, x.s, x.seq)
 	}
 	clear(t.shared)
 	t.shared = t.shared[:0]

@@ -58,9 +58,9 @@ const (
 	takeoverBurst  = 5
 	takeoverWindow = 10 * time.Second
 	takeoverDelay  = time.Second
-	// groupChoices is how many members of a share group are compared for one
-	// message.
-	groupChoices = 8
+	// groupChoices is how many busy members of a share group are compared for
+	// one message.
+	groupChoices = 64
 	// clockStripes is how many topics of a tree of accounts can be stamped at a time.
 	clockStripes = 32
 	// stampAhead is how far in the future a publisher's timestamp may lie, in

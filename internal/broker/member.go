@@ -1,55 +1,64 @@
 package broker
 
-import "alcove/internal/mqtt"
+import (
+	"alcove/internal/mqtt"
+	"alcove/internal/topic"
+)
 
-// member is one session's part in a group.
+// member is one session's part in a group. Guarded by Group.mu.
 type member struct {
 	s     *Session
 	sub   *Subscription
 	place int // in online, -1 while offline
+	// gen is that of the session when its subscription was last seen to stand.
+	gen uint32
+	// leaving says that the subscription has gone; Group.leave is on its way.
+	leaving bool
+	several bool     // the session has, or had, more than one subscription of the group
+	ids     []uint32 // of sub, its Subscription Identifier where it has one
+	// lane is what waits for this member and no other: in a sticky group all that
+	// is its own, else what nobody with room might have.
+	lane     lane
+	incoming []waits // scratch of Group.deal
+	paging   bool    // a reading of the lane's messages is under way
+	name     uint64  // the session's OwnerID, mixed: the member's name in a sticky group
+	seat     uint32  // in sticky.seats
 }
 
 // may tells whether the member's subscription and token take the message [EXT-UP-3]
 // [EXT-TOK-7].
 func (mem *member) may(m *Message) bool { return mem.sub.takes(m.Topic, m.Account) }
 
-// pass sees to a message that no online member may have, so that it does not hold
-// back those behind it: a member that is away and may have it gets it for good, and
-// where there is none it is dropped, counted and told [EXT-TOK-7] [EXT-SES-4]. It
-// returns false where the message has only to wait, for a member with room. e is the
-// entry at next. Under g.mu.
-func (g *Group) pass(t *Turn, e *entry) bool {
-	for _, mem := range g.online {
-		if mem.may(e.msg) {
-			return false
-		}
+// use makes sub the subscription by which the session is a member.
+func (mem *member) use(sub *Subscription) {
+	mem.several = mem.several || mem.sub != nil && mem.sub.key() != sub.key()
+	mem.sub, mem.ids, mem.leaving = sub, nil, false
+	mem.gen = mem.s.gen.Load() - 1
+	if sub.id != 0 {
+		mem.ids = []uint32{sub.id}
 	}
-	for _, mem := range g.members {
-		if mem.place < 0 && mem.sub.options.QoS > mqtt.QoS0 && mem.may(e.msg) && g.keepFor(t, mem, e) {
-			return true
-		}
-	}
-	t.b.stats.DroppedRights.Add(1)
-	t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: string(e.msg.Topic),
-		Reason: "no member of the share group may receive this topic"})
-	g.settle(t, e)
-	return true
 }
 
-// keepFor puts the entry at next into the queue of a member that is away, if that
-// outlives its connection and has room. Under g.mu.
-func (g *Group) keepFor(t *Turn, mem *member, e *entry) bool {
-	s := mem.s
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended || s.expiry == 0 || s.queue.bytes+int64(e.size) > t.b.limits.QueueBytes {
-		return false
-	}
-	g.move(t, s, e, g.handed(mem, e))
-	if a := s.link.Load(); a != nil {
-		s.pump(t, a) // it has just come back
-	}
-	return true
+// online tells whether the member can be sent anything at all.
+func (mem *member) online() bool { return mem.s.link.Load() != nil }
+
+// roomy tells whether the member may be handed a message: one with a full Receive
+// Maximum is passed over [EXT-SHR-1].
+func (mem *member) roomy() bool {
+	a := mem.s.link.Load()
+	return a != nil && !mem.leaving && (mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window)
+}
+
+// awaitRoom asks the member to tell as soon as it has room. It returns true where
+// it has had some meanwhile.
+func (mem *member) awaitRoom() bool {
+	mem.s.wanted.Store(true)
+	return mem.roomy()
+}
+
+// keeps tells whether the member's session keeps messages while it is away.
+func (mem *member) keeps() bool {
+	return mem.sub.options.QoS > mqtt.QoS0 && mem.s.lasting.Load()
 }
 
 // handed is a message of the group as one of a member's own.
@@ -58,8 +67,93 @@ func (g *Group) handed(mem *member, e *entry) entry {
 	if mem.sub.options.RetainAsPublished && e.msg.Retain {
 		out.flags |= entryRetain
 	}
-	if mem.sub.id != 0 {
-		out.more = &entryMore{ids: []uint32{mem.sub.id}}
-	}
+	out.more = &entryMore{group: g, share: e.seq, ids: mem.ids}
 	return out
+}
+
+// enterGroup makes the session a member by sub, whose group may end meanwhile. The
+// caller holds no lock.
+func (s *Session) enterGroup(t *Turn, sub *Subscription, f topic.Filter) {
+	for g := sub.group(); !g.join(t, sub); {
+		g = s.ns.group(f)
+		s.mu.Lock()
+		sub.more.group = g
+		s.mu.Unlock()
+	}
+}
+
+// memberBy returns a subscription by which the session is a member of g, or nil. There
+// can be several: a sticky group can be written in more than one way [EXT-SHR-4], and
+// a cid given beside the filter makes another subscription [EXT-UP-3]. Under s.mu.
+func (s *Session) memberBy(g *Group, m *member) *Subscription {
+	if s.subs.has(m.sub) {
+		return m.sub
+	}
+	if !m.several {
+		if sub := s.subs.find(m.sub.filter, m.sub.given()); sub != nil && sub.group() == g {
+			return sub
+		}
+		return nil
+	}
+	for sub := range s.subs.each() {
+		if sub.group() == g {
+			return sub
+		}
+	}
+	return nil
+}
+
+// givenBack is what a member that goes away returns to its group.
+type givenBack struct {
+	seqs []uint64 // entries of the group that the member's queue referred to
+	// own are QoS 2 messages that were handed over and not sent: seq is their old
+	// position in the group, more.logged that in the session.
+	own []entry
+}
+
+func (b *givenBack) empty() bool { return len(b.seqs) == 0 && len(b.own) == 0 }
+
+// giveBack takes a group's messages out of the queue which go to another member:
+// at QoS 1 what the client has not acknowledged, at QoS 2 what was not sent; a QoS 2
+// message that was sent stays until its exchange or the session is over
+// [EXT-SHR-2] [MQTT-4.8.2-4] [MQTT-4.8.2-5]. While the connection lives, a QoS 1
+// message that was sent keeps its place in the client's Receive Maximum and its
+// Packet Identifier until its acknowledgement comes [MQTT-3.3.4-9]. Under s.mu.
+func (s *Session) giveBack(t *Turn, g *Group) (back givenBack) {
+	q := s.queue
+	var seqs []uint64
+	last := uint64(0)
+	for i := q.head; i < len(q.items); i++ {
+		e := &q.items[i]
+		if e.is(entryDone) || e.more == nil || e.more.group != g || e.qos == mqtt.QoS2 && e.is(entryAttempted|entryReleased) {
+			continue
+		}
+		seqs = append(seqs, e.seq)
+		if !e.is(entryDurable) {
+			last = e.seq
+		}
+	}
+	if last > 0 && s.recorded && s.expiry > 0 {
+		// The log is told how far the positions are: they had no record.
+		s.record(t, false, Record{Kind: KindAcked, Seq: last})
+	}
+	attached := s.link.Load() != nil
+	for _, seq := range seqs {
+		e := q.find(seq)
+		if e.qos == mqtt.QoS2 {
+			own := *e
+			own.seq, own.pid, own.flags = e.more.share, 0, e.flags&entryDurable
+			own.more = &entryMore{logged: e.seq}
+			back.own = append(back.own, own)
+			q.done(e) // the client has not seen its identifier
+			continue
+		}
+		back.seqs = append(back.seqs, e.more.share)
+		if attached && e.is(entryTaken) {
+			e.vacate()
+		} else {
+			q.done(e)
+		}
+	}
+	return back
 }

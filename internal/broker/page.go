@@ -1,6 +1,9 @@
 package broker
 
-import "alcove/internal/auth"
+import (
+	"alcove/internal/auth"
+	"alcove/internal/mqtt"
+)
 
 // Messages that wait far back in a queue are in the log only. When their turn
 // comes a goroutine of its own reads a page of them, and the queue goes on. At
@@ -59,20 +62,74 @@ func (s *Session) pageIn(t *Turn) {
 // pageIn begins a reading for the group. Under g.mu.
 func (g *Group) pageIn(t *Turn) {
 	seqs, ids := g.queue.beginPaging()
-	if len(ids) == 0 {
+	if len(ids) > 0 {
+		g.read(t, seqs, ids, nil)
+	}
+}
+
+// pageLane begins a reading for what a member of the group has room for and waits
+// for. At most one is under way for each member. Under g.mu.
+func (g *Group) pageLane(t *Turn, m *member) {
+	if m.paging {
 		return
 	}
+	room := pageEntries
+	if a := m.s.link.Load(); a != nil && m.sub.options.QoS > mqtt.QoS0 {
+		room = min(room, int(a.window-m.s.load.Load()))
+	}
+	if room <= 0 && !m.awaitRoom() {
+		return
+	}
+	var seqs []uint64
+	var ids []MessageID
+	bytes := int64(0)
+	for _, w := range m.lane.items[m.lane.head:] {
+		e := g.queue.find(w.seq())
+		switch {
+		case e == nil || e.msg != nil:
+			continue
+		case !e.is(entryOpen) && e.id != 0:
+			seqs, ids = append(seqs, e.seq), append(ids, e.id)
+			bytes += int64(e.size)
+		}
+		if len(ids) >= room || bytes >= pageBytes || e.is(entryOpen) {
+			break
+		}
+	}
+	if m.paging = len(ids) > 0; m.paging {
+		g.read(t, seqs, ids, m)
+	}
+}
+
+// read reads messages for a member's lane or, m being nil, for the queue. Under g.mu.
+func (g *Group) read(t *Turn, seqs []uint64, ids []MessageID, m *member) {
 	t.b.read(g.ns.top, ids, func(found map[MessageID]*Message, err error) {
 		t.b.do(func(t *Turn) {
 			g.mu.Lock()
-			g.queue.paging = false
-			if err == nil && !g.ended {
-				for _, seq := range g.queue.arrived(seqs, found) {
-					g.settle(t, g.queue.find(seq))
-				}
-				g.pump(t)
+			defer g.mu.Unlock()
+			if m == nil {
+				g.queue.paging = false
+			} else {
+				m.paging = false
 			}
-			g.mu.Unlock()
+			if err != nil || g.ended {
+				return
+			}
+			for _, seq := range g.queue.arrived(seqs, found) {
+				t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: g.text(),
+					Reason: "the message is no longer in the store"})
+				g.settle(t, g.queue.find(seq))
+			}
+			if m == nil {
+				g.spread(t, nil)
+				return
+			}
+			g.serve(t, m)
+			for _, seq := range seqs { // the member may have gone
+				if e := g.queue.find(seq); e != nil {
+					g.queue.shed(&t.b.bodies, e)
+				}
+			}
 		})
 	})
 }

@@ -69,9 +69,10 @@ type entry struct {
 
 // entryMore is what few entries have.
 type entryMore struct {
-	ids   []uint32 // Subscription Identifiers
-	group *Group   // the share group whose entry shareSeq this delivers
-	share uint64
+	ids    []uint32 // Subscription Identifiers
+	group  *Group   // the share group whose entry share this is, or was
+	share  uint64
+	logged uint64 // the position in the log, where that is another one than seq
 }
 
 func (e *entry) is(f entryFlags) bool { return e.flags&f != 0 }
@@ -83,6 +84,14 @@ func (e *entry) vacate() { e.msg, e.more, e.id = nil, nil, 0 }
 // vacant tells whether only the place is left.
 func (e *entry) vacant() bool {
 	return e.msg == nil && e.id == 0 && e.is(entryTaken) && !e.is(entryDone|entryReleased)
+}
+
+// position is what the log calls the entry by.
+func (e *entry) position() uint64 {
+	if e.more != nil && e.more.logged != 0 {
+		return e.more.logged
+	}
+	return e.seq
 }
 
 func (e *entry) packetID() uint16 {
@@ -167,14 +176,23 @@ func (q *queue) skip() {
 // take marks the entry at next as handed on.
 func (q *queue) take() *entry {
 	e := &q.items[q.next]
-	e.flags |= entryTaken
 	q.next++
+	q.takeOut(e)
+	return e
+}
+
+// takeOut marks an entry as handed on, wherever it stands: what a share group's
+// members wait for is handed on in their order, not in the queue's.
+func (q *queue) takeOut(e *entry) {
+	if e.is(entryTaken) {
+		return
+	}
+	e.flags |= entryTaken
 	q.inflight++
 	q.inflightBytes += int64(e.size)
 	if e.msg != nil {
 		q.resident -= int64(e.size)
 	}
-	return e
 }
 
 // rewind makes everything that is not done wait again, in order, as after a
@@ -219,6 +237,42 @@ func (q *queue) untake(e *entry) {
 	q.next = min(q.next, q.index(e.seq))
 }
 
+// reinsert puts entries that were done back into their old places, to wait. They
+// grow in seq. It costs the length of the queue.
+func (q *queue) reinsert(back []entry) {
+	merged := make([]entry, 0, q.left()+len(back))
+	for i := q.head; i < len(q.items); i++ {
+		e := &q.items[i]
+		if e.is(entryDone) {
+			continue
+		}
+		for len(back) > 0 && back[0].seq < e.seq {
+			merged = append(merged, q.counted(back[0]))
+			back = back[1:]
+		}
+		merged = append(merged, *e)
+	}
+	for _, e := range back {
+		merged = append(merged, q.counted(e))
+	}
+	q.items, q.head, q.next, q.holes = merged, 0, 0, 0
+}
+
+// counted adds an entry that waits to the queue's sums.
+func (q *queue) counted(e entry) entry {
+	q.bytes += int64(e.size)
+	if e.msg != nil {
+		q.resident += int64(e.size)
+	}
+	return e
+}
+
+// unused gives a position that no entry has, for the log only.
+func (q *queue) unused() uint64 {
+	q.nextSeq++
+	return q.nextSeq - 1
+}
+
 // references returns the messages in the log that the queue still holds.
 func (q *queue) references() []MessageID {
 	var ids []MessageID
@@ -250,7 +304,13 @@ func (q *queue) done(e *entry) {
 		q.head++
 		q.holes--
 	}
-	q.next = max(q.next, q.head)
+	// Where entries go as they come, beside older ones that wait, there is no hole.
+	for n := len(q.items); n > q.head && q.items[n-1].is(entryDone); n-- {
+		q.items[n-1] = entry{}
+		q.items = q.items[:n-1]
+		q.holes--
+	}
+	q.next = min(max(q.next, q.head), len(q.items))
 	switch {
 	case q.head == len(q.items):
 		q.items, q.head, q.next = q.items[:0], 0, 0
@@ -325,6 +385,16 @@ func (q *queue) choosePacketID(e *entry) {
 
 // left returns how many entries are not done.
 func (q *queue) left() int { return len(q.items) - q.head - q.holes }
+
+// load is what Session.load says of the queue, once everything that may be sent to
+// a client with this Receive Maximum has been sent.
+func (q *queue) load(window int32) int32 {
+	n := int32(min(q.left(), 1<<30))
+	if q.next < len(q.items) {
+		n = max(n, window)
+	}
+	return n
+}
 
 // fill gives an entry its message after it was read from the log.
 func (q *queue) fill(e *entry, m *Message) {

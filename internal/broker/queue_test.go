@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"testing"
@@ -214,7 +215,7 @@ func TestQueueModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		q := queueFrom(rapid.Uint64Range(1, 70_000).Draw(t, "first"))
 		grouped := rapid.Bool().Draw(t, "of a group")
-		var list []*naiveEntry
+		var list, gone []*naiveEntry
 		pick := func(keep func(*naiveEntry) bool) *naiveEntry {
 			var some []*naiveEntry
 			for _, e := range list {
@@ -228,7 +229,7 @@ func TestQueueModel(t *testing.T) {
 			return some[rapid.IntRange(0, len(some)-1).Draw(t, "which")]
 		}
 		for range rapid.IntRange(0, 300).Draw(t, "steps") {
-			switch rapid.IntRange(0, 6).Draw(t, "step") {
+			switch rapid.IntRange(0, 8).Draw(t, "step") {
 			case 0, 1:
 				size := rapid.Uint32Range(1, 9).Draw(t, "size")
 				for range rapid.IntRange(1, 40).Draw(t, "many") {
@@ -261,6 +262,7 @@ func TestQueueModel(t *testing.T) {
 					}
 					q.done(q.find(e.seq))
 					list = slices.DeleteFunc(list, func(x *naiveEntry) bool { return x == e })
+					gone = append(gone, e)
 				}
 			case 6:
 				if !grouped {
@@ -271,6 +273,25 @@ func TestQueueModel(t *testing.T) {
 				} else if e := pick(func(e *naiveEntry) bool { return e.taken }); e != nil {
 					q.untake(q.find(e.seq))
 					e.taken = false
+				}
+			case 7: // hand on out of turn
+				if e := pick(func(e *naiveEntry) bool { return !e.taken }); grouped && e != nil {
+					q.takeOut(q.find(e.seq))
+					e.taken = true
+				}
+			case 8: // back into its old place
+				if n := rapid.IntRange(0, min(len(gone), 20)).Draw(t, "back"); grouped && n > 0 {
+					back := gone[len(gone)-n:]
+					gone = gone[:len(gone)-n]
+					slices.SortFunc(back, func(a, b *naiveEntry) int { return cmp.Compare(a.seq, b.seq) })
+					var entries []entry
+					for _, e := range back {
+						e.taken = false
+						entries = append(entries, entry{seq: e.seq, msg: &Message{}, size: uint32(e.size)})
+					}
+					q.reinsert(entries)
+					list = append(list, back...)
+					slices.SortFunc(list, func(a, b *naiveEntry) int { return cmp.Compare(a.seq, b.seq) })
 				}
 			}
 			compareQueue(t, q, list, grouped)

@@ -19,7 +19,7 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 				s.record(t, sync, Record{Kind: KindUnsubscribe, Topic: old.key()})
 			}
 			if old.group() != nil {
-				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, seqs: s.giveBack(t, old.group())})
+				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, back: s.giveBack(t, old.group())})
 			}
 			t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, ClientID: s.clientID, Topic: old.filter,
 				Reason: "the token may not subscribe to this filter"})
@@ -47,6 +47,6 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 type leaving struct {
 	g     *Group
 	s     *Session
-	seqs  []uint64
+	back  givenBack
 	again *Subscription
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"alcove/internal/auth"
@@ -178,6 +179,10 @@ func (r *recovery) Queued(e QueuedEntry) error {
 		x.more = &entryMore{ids: e.SubscriptionIDs}
 	}
 	q.restore(x)
+	if g := r.groups[e.Owner]; g != nil && g.sticky != nil { // [EXT-SHR-4]
+		st := g.sticky
+		st.idle.items = append(st.idle.items, waitsAt(e.Seq, st.slot([]byte(e.Topic))))
+	}
 	return nil
 }
 
@@ -227,6 +232,9 @@ func (r *recovery) finish(t *Turn) {
 	}
 	for _, g := range r.groups {
 		g.queue.settleOrder()
+		if g.sticky != nil {
+			slices.Sort(g.sticky.idle.items)
+		}
 		if len(g.members) == 0 {
 			g.ns.mu.Lock()
 			g.mu.Lock()

@@ -34,6 +34,7 @@ var commands = map[string]func(*scenario, *args){
 	"advance":     (*scenario).cmdAdvance,     // advance 10s
 	"restart":     (*scenario).cmdRestart,     // restart
 	"low":         (*scenario).cmdLow,         // low on|off: the store's disk is nearly full
+	"disk":        (*scenario).cmdDisk,        // disk slow|quick: what is to be stored waits, or waits no more
 	"fail":        (*scenario).cmdFail,        // fail: the store writes nothing any more
 	"stats":       (*scenario).cmdStats,       // stats: what was dropped
 	"bulk":        (*scenario).cmdBulk,        // bulk hold|release: bulk deletions wait after their first page
@@ -373,6 +374,8 @@ func (s *scenario) cmdAdvance(a *args) {
 func (s *scenario) cmdRestart(*args) { s.restart() }
 
 func (s *scenario) cmdFail(*args) { s.failing.failed.Store(true) }
+
+func (s *scenario) cmdDisk(a *args) { s.failing.hold(a.word(0) == "slow") }
 
 func (s *scenario) cmdLow(a *args) { s.low = a.word(0) == "on" }
 

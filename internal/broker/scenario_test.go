@@ -160,10 +160,15 @@ func (s *scenario) restart() {
 	s.start()
 }
 
-// failingLog is the log, until it fails for good.
+// failingLog is the log, until it fails for good. While it is held it takes batches
+// and writes none.
 type failingLog struct {
 	broker.Log
 	failed atomic.Bool
+
+	mu     sync.Mutex
+	held   bool
+	behind []func()
 }
 
 func (l *failingLog) Append(shard int, b *broker.Batch, done func(uint64, error)) {
@@ -171,7 +176,24 @@ func (l *failingLog) Append(shard int, b *broker.Batch, done func(uint64, error)
 		go done(b.Ticket, errors.New("the disk is gone"))
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held {
+		l.behind = append(l.behind, func() { l.Log.Append(shard, b, done) })
+		return
+	}
 	l.Log.Append(shard, b, done)
+}
+
+// hold makes what is appended wait, or lets it go on.
+func (l *failingLog) hold(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = held
+	for _, f := range l.behind {
+		f()
+	}
+	l.behind = nil
 }
 
 // Event implements broker.Observer: only what was refused, dropped or taken

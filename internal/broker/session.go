@@ -24,7 +24,7 @@ type Session struct {
 	// link is the attachment of the living connection, or nil.
 	link atomic.Pointer[attachment]
 	// load is the number of entries in the queue, for the choice of a share
-	// group's member.
+	// group's member; the client's whole window while one of them has to wait.
 	load atomic.Int32
 	// rights decide what a partly allowed subscription delivers; nil (only
 	// after a restart whose token is gone) lets the queue take everything:
@@ -152,10 +152,10 @@ func (s *Session) pump(t *Turn, a *attachment) {
 		}
 		s.handOn(t, a, e)
 	}
-	s.load.Store(int32(min(q.left(), 1<<30)))
+	s.load.Store(q.load(a.window))
 	if s.wanted.Load() && s.load.Load() < a.window && s.wanted.CompareAndSwap(true, false) {
 		for _, g := range s.groups() {
-			t.shared = append(t.shared, sharedDone{g: g})
+			t.shared = append(t.shared, sharedDone{g: g, s: s})
 		}
 	}
 	if len(s.replays) > 0 && q.next == len(q.items) && !a.choked {
@@ -244,7 +244,7 @@ func (s *Session) settle(t *Turn, e *entry) {
 		s.record(t, false, Record{Kind: KindAcked, Seq: e.seq, ID: e.id})
 	}
 	if e.more != nil && e.more.group != nil {
-		t.shared = append(t.shared, sharedDone{e.more.group, e.more.share})
+		t.shared = append(t.shared, sharedDone{e.more.group, s, e.more.share})
 	}
 	s.queue.done(e)
 }

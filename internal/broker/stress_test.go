@@ -119,7 +119,7 @@ func newStress(t *testing.T, seed uint64) *stress {
 				d.version = mqtt.V311
 			}
 			d = add(fmt.Sprintf("member%d/%d", i, q), i, member)
-			d.filter, d.qos = "$share/workers/s/#", mqtt.QoS2
+			d.filter, d.qos = workers(i), mqtt.QoS2
 			add(fmt.Sprintf("pub%d", i*10+int(q)), i, publisher)
 		}
 		d := add(fmt.Sprintf("pub%d", i*10), i, publisher)
@@ -135,6 +135,15 @@ func newStress(t *testing.T, seed uint64) *stress {
 		d.filter, d.qos = "#", mqtt.QoS1
 	}
 	return s
+}
+
+// workers is the share group of an account: in every other one it is sticky, by
+// publisher [EXT-SHR-4].
+func workers(account int) string {
+	if account%2 == 1 {
+		return "$share/workers:2:1/s/#"
+	}
+	return "$share/workers/s/#"
 }
 
 func (s *stress) fail(format string, args ...any) {
@@ -331,7 +340,7 @@ func (l *stressLoop) act(r *rand.Rand) {
 			p.speak(r)
 		}
 	case d.role == wild && n < 20:
-		filter := []string{"#", "t/#", "t/+/+", fmt.Sprintf("t/%d/#", d.account), "$share/workers/s/#", "$share/others/z/#"}[r.IntN(6)]
+		filter := []string{"#", "t/#", "t/+/+", fmt.Sprintf("t/%d/#", d.account), workers(d.account), "$share/others/z/#"}[r.IntN(6)]
 		qos := mqtt.QoS(r.IntN(3))
 		if strings.HasSuffix(filter, "s/#") {
 			// At QoS 0 and 2 what a member has been handed is lost with its

@@ -124,9 +124,7 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	}
 	t.note(Event{Code: EventSubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: f.Text})
 	if sub.group() != nil {
-		for !sub.more.group.join(t, sub) {
-			sub.more.group = s.ns.group(f)
-		}
+		s.enterGroup(t, sub, f)
 		return mqtt.ReasonCode(o.QoS), ""
 	}
 	// Retain Handling [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a 3.x
@@ -274,7 +272,7 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byt
 			// The same group, asked for with another cid: the member stays.
 			left = append(left, leaving{g: g, s: s, again: rest[0]})
 		} else {
-			left = append(left, leaving{g: g, s: s, seqs: s.giveBack(t, g)})
+			left = append(left, leaving{g: g, s: s, back: s.giveBack(t, g)})
 		}
 	}
 	t.leaving = append(t.leaving, left...)
@@ -285,33 +283,4 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byt
 	}
 	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
 	return mqtt.Success
-}
-
-// giveBack takes the QoS 1 messages of a group that the client has not
-// acknowledged out of the queue [EXT-SHR-2]. While the connection lives, one that
-// was sent keeps its place in the client's Receive Maximum and its Packet
-// Identifier until its acknowledgement comes [MQTT-3.3.4-9]. Under s.mu.
-func (s *Session) giveBack(t *Turn, g *Group) (seqs []uint64) {
-	q := s.queue
-	for i := q.head; i < len(q.items); i++ {
-		e := &q.items[i]
-		if !e.is(entryDone) && e.more != nil && e.more.group == g {
-			seqs = append(seqs, e.seq)
-		}
-	}
-	if len(seqs) > 0 && s.recorded && s.expiry > 0 {
-		// The log is told how far the positions are: they had no record.
-		s.record(t, false, Record{Kind: KindAcked, Seq: seqs[len(seqs)-1]})
-	}
-	attached := s.link.Load() != nil
-	for i, seq := range seqs {
-		e := q.find(seq)
-		seqs[i] = e.more.share
-		if attached && e.is(entryTaken) {
-			e.vacate()
-		} else {
-			q.done(e)
-		}
-	}
-	return seqs
 }

@@ -92,9 +92,10 @@ type opened struct {
 	seq uint64
 }
 
-// sharedDone is a group's entry that a member has acknowledged or given up, or,
-// with seq 0, nothing but the news that a member has room.
+// sharedDone is a group's entry that the member s has acknowledged or given up, or,
+// with seq 0, nothing but the news that s has room.
 type sharedDone struct {
 	g   *Group
+	s   *Session
 	seq uint64
 }
