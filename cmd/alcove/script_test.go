@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +41,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"broker": cmdBroker, "stop": cmdStop, "kill9": cmdKill, "capture": cmdCapture, "mode": cmdMode,
+			"broker": cmdBroker, "stop": cmdStop, "kill9": cmdKill, "capture": cmdCapture, "mode": cmdMode, "rest": cmdRest,
 		},
 	})
 }
@@ -190,6 +191,28 @@ func cmdCapture(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s is not in %s", args[2], args[1])
 	}
 	ts.Setenv(args[0], m[1])
+}
+
+// cmdRest sends a request to the broker's REST, in the name of $ALCOVE_TOKEN, and puts
+// the status and the body of the answer into the file answer: rest method path [body].
+func cmdRest(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: rest method path [body]")
+	}
+	q, err := http.NewRequest(args[0], ts.Getenv("ALCOVE_URL"), strings.NewReader(strings.Join(args[2:], " ")))
+	ts.Check(err)
+	path, query, _ := strings.Cut(args[1], "?")
+	q.URL.Opaque, q.URL.RawQuery = path, query // as it is written
+	q.Header.Set("Authorization", "Bearer "+ts.Getenv("ALCOVE_TOKEN"))
+	r, err := http.DefaultClient.Do(q)
+	ts.Check(err)
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("answer"), fmt.Appendf(nil, "%d %s\n", r.StatusCode, body), 0o600))
+	if (r.StatusCode >= 400) != neg {
+		ts.Fatalf("%s %s: %d %s", args[0], args[1], r.StatusCode, body)
+	}
 }
 
 // cmdMode wants a file to have the given permissions.

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"alcove/internal/auth"
+	"alcove/internal/broker"
 )
 
 // memory is a Store that can be told to fail.
@@ -57,7 +58,12 @@ func (m *memory) PutDocuments(kind string, docs []auth.Document) error {
 }
 
 // dropper is a Broker that remembers what it was told to drop.
-type dropper struct{ dropped []auth.AccountID }
+type dropper struct {
+	Broker  // what is not asked of it here
+	dropped []auth.AccountID
+}
+
+func (d *dropper) Limits() broker.Limits { return broker.Limits{} }
 
 func (d *dropper) DropAccounts(ids []auth.AccountID) error {
 	d.dropped = append(d.dropped, ids...)
@@ -583,6 +589,8 @@ func TestOpenAPI(t *testing.T) {
 	var doc struct {
 		OpenAPI string
 		Paths   map[string]map[string]any
+
+		Components struct{ Schemas map[string]any }
 	}
 	if err := json.Unmarshal([]byte(b.do("", "GET", "/openapi.json", "").body), &doc); err != nil {
 		t.Fatal(err)
@@ -590,11 +598,17 @@ func TestOpenAPI(t *testing.T) {
 	if !strings.HasPrefix(doc.OpenAPI, "3.1") {
 		t.Errorf("version %s", doc.OpenAPI)
 	}
+	for _, name := range []string{"MessageFields", "MessageAnswer", "RetainedMessage", "QueryFields", "Submitted", "DeletedCount"} {
+		if doc.Components.Schemas[name] == nil {
+			t.Errorf("no schema %s", name)
+		}
+	}
 	for path, methods := range map[string]string{
 		"/auth/info": "get", "/platform/customer": "get put",
 		"/platform/tokens": "get post", "/platform/tokens/{selector}": "delete get put",
 		"/platform/subaccounts": "get post", "/platform/subaccounts/{selector}": "delete get put",
 		"/storage/expressions/functions": "get", "/storage/expressions/test": "post",
+		"/mqtt/messages": "post", "/mqtt/messages/{filter}": "delete get",
 		"/platform/customers": "get post", "/platform/customers/{selector}": "delete get put",
 	} {
 		if got := strings.Join(slices.Sorted(maps.Keys(doc.Paths[path])), " "); got != methods {

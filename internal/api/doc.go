@@ -7,10 +7,12 @@
 // [EXT-REST-1].
 //
 // Invariants. Every operation but the public ones has a caller before its body is
-// read. An operation reads and changes only items of the account the caller acts in,
-// so that what is foreign answers like what does not exist [EXT-ACC-1]. Whatever a
-// request can make grow is bounded in limits.go. The OpenAPI document is made from
-// the same declarations that serve the requests [EXT-REST-7].
+// read. An operation changes only items of the account the caller acts in, and reads
+// only those and the messages of the accounts below it, so that what is foreign
+// answers like what does not exist [EXT-ACC-1]. Whatever a request can make grow is
+// bounded in limits.go; an answer without a bound is streamed (stream.go). What is
+// answered is durable [EXT-SES-4]. The OpenAPI document is made from the same
+// declarations that serve the requests [EXT-REST-7].
 //
 // A collection is one file with its paths, inputs and outputs; server.go registers
 // them. The package keeps no state of its own.

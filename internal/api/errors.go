@@ -87,6 +87,8 @@ func describeItem(err error, id int64) Error {
 // The REST framework's own errors take the same form: a wrong body or parameter is a
 // 400 which names the field [EXT-REST-1].
 func init() {
+	// A field's name has one spelling: "Topic" beside "topic" would replace it.
+	huma.ValidateStrictCasing = true
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		if status == http.StatusUnprocessableEntity {
 			status = http.StatusBadRequest

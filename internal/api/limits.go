@@ -5,6 +5,9 @@ import "time"
 // bodyTimeout is how long a caller may take to send a body: 408 after it.
 const bodyTimeout = 30 * time.Second
 
+// streamTimeout is how long a caller may take no byte of a streamed answer.
+const streamTimeout = 30 * time.Second
+
 const (
 	maxBody       = 8 << 20 // bytes of a request body: 413 over it
 	maxDepth      = 32      // nesting of a JSON body
@@ -14,4 +17,7 @@ const (
 	maxFields     = 64      // names in the fields parameter
 	maxLimit      = 1000    // items of one page [EXT-REST-2]
 	defaultLimit  = 100
+
+	streamBuffer = 32 << 10 // bytes of a streamed answer that gather before they are sent
+	maxCounted   = 10_000   // messages that are counted behind a page
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"alcove/internal/auth"
+	"alcove/internal/broker"
 )
 
 // Broker is what the REST needs of the broker.
@@ -17,18 +18,30 @@ type Broker interface {
 	// DropAccounts ends the connections of deleted accounts and drops their
 	// namespaces; it returns when that is durable.
 	DropAccounts(ids []auth.AccountID) error
+	// Limits are those in force.
+	Limits() broker.Limits
+	// Submit publishes messages in an account and returns when what must be durable
+	// is so: an entry for each message [EXT-SES-4].
+	Submit(ctx context.Context, by broker.Submitter, messages []broker.Submission) []broker.Submitted
+	// FindRetained gives retained messages to yield, until that returns false.
+	FindRetained(ctx context.Context, q broker.RetainedQuery, yield func(*broker.Message) bool) error
+	// DeleteRetained deletes the account's retained messages that match a filter and
+	// that may allows; it returns how many, when that is durable.
+	DeleteRetained(ctx context.Context, account auth.AccountID, filter string, may func(topic []byte) bool) (int, error)
 }
 
 // Config is what New is given.
 type Config struct {
 	Directory *auth.Directory
-	Broker    Broker // may be nil: deleted accounts then leave nothing to drop
+	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
 	Version   string // of the program, for the OpenAPI document
 }
 
 type server struct {
 	directory *auth.Directory
 	broker    Broker
+	message   *huma.Schema // of messageFields
+	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
 	api       huma.API
 	openapi   func() []byte
@@ -54,6 +67,9 @@ func New(cfg Config) http.Handler {
 	s.registerAccounts()
 	s.registerCustomer()
 	s.registerExpressions()
+	if s.broker != nil {
+		s.registerMessages()
+	}
 	s.openapi = sync.OnceValue(func() []byte {
 		doc, err := json.Marshal(s.api.OpenAPI())
 		if err != nil {
@@ -72,6 +88,7 @@ func New(cfg Config) http.Handler {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
+	r = foldTopic(r)
 	if handler, pattern := s.mux.Handler(r); pattern == "" {
 		s.refuse(w, r, handler)
 		return
@@ -115,8 +132,8 @@ type operation struct {
 	right                     string // platformRight, tokenRight, or "" for a public one
 }
 
-// add registers an operation.
-func add[I, O any](s *server, op operation, handler func(context.Context, *I) (*O, error)) {
+// declare makes the description of an operation.
+func (op operation) declare() huma.Operation {
 	o := huma.Operation{
 		OperationID:  op.id,
 		Method:       op.method,
@@ -131,5 +148,10 @@ func add[I, O any](s *server, op operation, handler func(context.Context, *I) (*
 		o.Security = []map[string][]string{{"token": {}}}
 		o.Metadata = map[string]any{op.right: true}
 	}
-	huma.Register(s.api, o, handler)
+	return o
+}
+
+// add registers an operation.
+func add[I, O any](s *server, op operation, handler func(context.Context, *I) (*O, error)) {
+	huma.Register(s.api, op.declare(), handler)
 }

@@ -88,3 +88,12 @@ func (m *Message) Remaining(now time.Time) (seconds uint32, has bool) {
 	}
 	return uint32((left + int64(time.Second) - 1) / int64(time.Second)), true
 }
+
+// Properties returns the properties that the publisher gave, without User Properties
+// under the names that are the broker's own: those are Stamp, Token and Account
+// [EXT-UP-1] [EXT-UP-2]. They borrow from m.
+func (m *Message) Properties() (p mqtt.PublishProps, err error) {
+	rest, _ := undress(m.Forward)
+	err = p.DecodeForward(rest)
+	return p, err
+}
