@@ -303,6 +303,19 @@ func (o *connection) exit(err error) error {
 	return &exitError{code: code, err: err}
 }
 
+// open connects. With -d it prints the user properties of CONNACK, in which an Alcove
+// broker tells the token and the session's subscriptions [EXT-UP-5].
+func (o *connection) open(ctx context.Context, e client.Endpoint, opt client.Options) (*client.Client, error) {
+	c, err := client.Open(ctx, e, opt)
+	if err != nil || !o.debug {
+		return c, err
+	}
+	for k, v := range c.Connack().Props.User.All() {
+		fmt.Fprintf(o.errOut, "Connected with %s=%s\n", escapeControls(string(k)), escapeControls(string(v)))
+	}
+	return c, nil
+}
+
 // Times between attempts to connect again.
 const (
 	retryFirst = time.Second
@@ -319,7 +332,7 @@ func (o *connection) reopen(ctx context.Context, e client.Endpoint, opt client.O
 			return nil, ctx.Err()
 		case <-t.C:
 		}
-		c, err := client.Open(ctx, e, opt)
+		c, err := o.open(ctx, e, opt)
 		if err == nil {
 			return c, nil
 		}

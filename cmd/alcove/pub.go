@@ -28,7 +28,9 @@ type publication struct {
 	repeat    int
 	delay     float64
 	inflight  int
+	answer    bool
 
+	out      io.Writer
 	client   *client.Client
 	endpoint client.Endpoint
 	opts     client.Options
@@ -75,6 +77,7 @@ func newPub() *cobra.Command {
 	f.IntVar(&p.repeat, "repeat", 1, "send the message so many times")
 	f.Float64Var(&p.delay, "repeat-delay", 0, "seconds between repetitions")
 	f.IntVarP(&p.inflight, "max-inflight", "M", 20, "messages sent before the first is acknowledged")
+	f.BoolVar(&p.answer, "answer", false, "print the user properties of acknowledgements, key=value (MQTT 5, QoS 1 or 2)")
 	f.SortFlags = false
 	return cmd
 }
@@ -109,13 +112,16 @@ func (p *publication) run(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("QoS %d does not exist", p.qos)
 	case p.inflight < 1 || p.repeat < 1:
 		return errors.New("-M and --repeat must be at least 1")
+	case p.answer && (p.qos == 0 || p.opts.Version != mqtt.V5):
+		return errors.New("--answer needs -q 1 or -q 2, and -V mqttv5")
 	}
+	p.out = cmd.OutOrStdout()
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// Messages may come for a session that is kept. They are not for us: without an
 	// acknowledgement they stay in the session.
 	p.opts.ManualAck, p.opts.Session = true, client.NewSession()
-	if p.client, err = client.Open(ctx, p.endpoint, p.opts); err != nil {
+	if p.client, err = p.open(ctx, p.endpoint, p.opts); err != nil {
 		return p.exit(err)
 	}
 	go ignore(p.client)
@@ -274,12 +280,29 @@ func (p *publication) settle(ctx context.Context, most int) error {
 				text += ": " + r.Reason
 			}
 			p.report("Publish refused: %s", text)
-		} else if p.debug {
-			for k, v := range r.User.All() {
-				fmt.Fprintf(p.errOut, "Acknowledged with %s=%s\n", k, v)
-			}
+		}
+		if err := p.tell(r.User); err != nil {
+			return err
 		}
 		p.pending = p.pending[1:]
+	}
+	return nil
+}
+
+// tell prints the user properties of an acknowledgement where they are asked for:
+// there the broker tells subscribers_count [EXT-UP-4] and deleted_count [EXT-RET-2].
+func (p *publication) tell(user mqtt.UserProperties) error {
+	for k, v := range user.All() {
+		key, value := escapeControls(string(k)), escapeControls(string(v))
+		if p.debug {
+			fmt.Fprintf(p.errOut, "Acknowledged with %s=%s\n", key, value)
+		}
+		if !p.answer {
+			continue
+		}
+		if _, err := fmt.Fprintf(p.out, "%s=%s\n", key, value); err != nil {
+			return err
+		}
 	}
 	return nil
 }

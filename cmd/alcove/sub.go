@@ -185,7 +185,7 @@ var retainHandlings = map[string]byte{"always": 0, "new": 1, "never": 2}
 // the connection is lost.
 func (s *subscriber) serve(ctx context.Context) error {
 	var err error
-	if s.client, err = client.Open(ctx, s.endpoint, s.opts); err != nil {
+	if s.client, err = s.open(ctx, s.endpoint, s.opts); err != nil {
 		return err
 	}
 	for {
