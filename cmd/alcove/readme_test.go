@@ -13,27 +13,84 @@ import (
 	"testing"
 )
 
-// tourLines returns the commands of the README's tour.
-func tourLines(t *testing.T) []string {
-	raw, err := os.ReadFile("../../README.md")
+// A tour is a text whose commands, those in blocks marked "sh", are run as written.
+// Lines after a command that begin with "#> " are what it prints, the whole of it; "…"
+// stands for anything within a line. "# … exit code 27" tells how it ends.
+type tour struct {
+	file     string
+	sections []string // by their headings; none: the whole file
+	wants    []string // further parts of the whole output
+}
+
+var tours = map[string]tour{
+	"readme": {
+		file: "../../README.md", sections: []string{"Five minutes", "More than MQTT"},
+		wants: []string{"greeting hello, world", "door/1 open", "news/today while you were away",
+			`"response-topic":"job/done"`, `"priority":"high"`, "door sensor", `"info":"operator"`, "pair"},
+	},
+	"dialect": {file: "../../docs/dialect.md"},
+}
+
+// step is a command of a tour.
+type step struct {
+	line  string
+	exit  string
+	shows []string // the lines that it prints, if they are told
+}
+
+// output is a pattern of what the step prints.
+func (s *step) output() *regexp.Regexp {
+	return regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(strings.Join(s.shows, "\n")), "…", ".*") + "$")
+}
+
+var tells = regexp.MustCompile(`# .*exit code (\d+)$`)
+
+// steps reads the commands of the tour.
+func (o *tour) steps(t *testing.T) (steps []step) {
+	raw, err := os.ReadFile(o.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, tour, ok := strings.Cut(string(raw), "\n## Five minutes\n")
-	tour, _, ok2 := strings.Cut(tour, "\n## ")
-	if !ok || !ok2 {
-		t.Fatal("the README has no tour")
-	}
-	var lines []string
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(tour, -1) {
-		for line := range strings.Lines(block[1]) {
-			lines = append(lines, strings.TrimSpace(line))
+	text := "\n" + string(raw)
+	if len(o.sections) > 0 {
+		all := text
+		text = ""
+		for _, heading := range o.sections {
+			_, section, ok := strings.Cut(all, "\n## "+heading+"\n")
+			if !ok {
+				t.Fatalf("%s has no section %q", o.file, heading)
+			}
+			section, _, _ = strings.Cut(section, "\n## ")
+			text += section
 		}
 	}
-	return lines
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(text, -1) {
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimSpace(line)
+			shown, isOutput := strings.CutPrefix(line, "#> ")
+			switch {
+			case isOutput && len(steps) == 0:
+				t.Fatalf("%s: output before the first command: %s", o.file, line)
+			case isOutput:
+				last := &steps[len(steps)-1]
+				last.shows = append(last.shows, shown)
+			case line == "" || strings.HasPrefix(line, "# "):
+			default:
+				s := step{line: line, exit: "0"}
+				if told := tells.FindStringSubmatch(line); told != nil {
+					s.exit = told[1]
+				}
+				steps = append(steps, s)
+			}
+		}
+	}
+	if len(steps) == 0 {
+		t.Fatalf("%s has no commands", o.file)
+	}
+	return steps
 }
 
-// wrapper stands for the program on the tour: it adds the free port that the test's
+// wrapper stands for the program on a tour: it adds the free port that the test's
 // broker has where the tour means the usual one.
 const wrapper = `#!/bin/sh
 cmd=$1
@@ -46,8 +103,21 @@ esac
 exec "$REAL" $cmd "$@"
 `
 
-// TestReadmeTour runs every command of the README's tour.
-func TestReadmeTour(t *testing.T) {
+// TestTours runs every command of the README's tour and of the reference of the
+// dialect, and compares what they print and how they end with what is told there.
+func TestTours(t *testing.T) {
+	for name, o := range tours {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			steps := o.steps(t)
+			checkTour(t, steps, o.wants, runTour(t, steps))
+		})
+	}
+}
+
+// runTour runs the steps in one shell. Behind each of them the output has a line
+// "@@ number exit-code".
+func runTour(t *testing.T, steps []step) string {
 	dir := t.TempDir()
 	real, err := exec.LookPath("alcove") // put on the path by testscript.Main
 	if err != nil {
@@ -61,20 +131,19 @@ func TestReadmeTour(t *testing.T) {
 		t.Fatal(err)
 	}
 	var script bytes.Buffer
-	lines := tourLines(t)
-	for i, line := range lines {
+	for i, s := range steps {
 		switch {
-		case line == "make build" || strings.HasPrefix(line, "export PATH="):
+		case s.line == "make build" || strings.HasPrefix(s.line, "export PATH="):
 			continue // the wrapper stands for it
-		case missing(line):
-			t.Logf("skipped, not installed here: %s", line)
+		case missing(s.line):
+			t.Logf("skipped, not installed here: %s", s.line)
 			continue
 		}
-		line = strings.ReplaceAll(line, "-p 8883", "-p $MQTTS")
+		line := strings.ReplaceAll(s.line, "-p 8883", "-p $MQTTS")
 		line = strings.ReplaceAll(line, "--ws ", "--ws -p $HTTP ")
 		line = strings.ReplaceAll(line, "localhost:8080", "127.0.0.1:$HTTP")
 		line = strings.ReplaceAll(line, "mosquitto_sub ", "mosquitto_sub -p $MQTT ")
-		fmt.Fprintf(&script, "%s\necho \"@@ %d $?\"\n", line, i)
+		fmt.Fprintf(&script, "%s\nprintf '\\n@@ %%d %%d\\n' %d $?\n", line, i)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", script.String())
 	cmd.Dir = dir
@@ -83,7 +152,7 @@ func TestReadmeTour(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	checkTour(t, lines, string(out))
+	return string(out)
 }
 
 // missing reports whether a command of the line is not installed.
@@ -97,21 +166,26 @@ func missing(line string) bool {
 	return false
 }
 
-// checkTour compares exit codes with those that the tour tells, 0 where it tells none.
-func checkTour(t *testing.T, lines []string, out string) {
-	told := regexp.MustCompile(`# .*exit code (\d+)$`)
-	for _, m := range regexp.MustCompile(`(?m)^@@ (\d+) (\d+)$`).FindAllStringSubmatch(out, -1) {
-		i, _ := strconv.Atoi(m[1])
-		want := "0"
-		if w := told.FindStringSubmatch(lines[i]); w != nil {
-			want = w[1]
+// checkTour compares what the steps print and their exit codes with what the tour
+// tells of them.
+func checkTour(t *testing.T, steps []step, wants []string, out string) {
+	from := 0
+	for _, m := range regexp.MustCompile(`(?m)^@@ (\d+) (\d+)$`).FindAllStringSubmatchIndex(out, -1) {
+		printed := strings.TrimSpace(out[from:m[0]])
+		from = m[1]
+		i, _ := strconv.Atoi(out[m[2]:m[3]])
+		s := &steps[i]
+		if exit := out[m[4]:m[5]]; exit != s.exit {
+			t.Errorf("%s\nends with %s, want %s; it prints:\n%s", s.line, exit, s.exit, printed)
 		}
-		if m[2] != want {
-			t.Errorf("%s\nends with %s, want %s; the whole output:\n%s", lines[i], m[2], want, out)
+		if len(s.shows) > 0 && !s.output().MatchString(printed) {
+			t.Errorf("%s\nprints:\n%s\nwant:\n%s", s.line, printed, strings.Join(s.shows, "\n"))
 		}
 	}
-	for _, part := range []string{"greeting hello, world", "door/1 open", "news/today while you were away",
-		`"response-topic":"job/done"`, `"priority":"high"`, "door sensor", `"info":"operator"`, "pair"} {
+	if from == 0 {
+		t.Errorf("nothing was run:\n%s", out)
+	}
+	for _, part := range wants {
 		if !strings.Contains(out, part) {
 			t.Errorf("%q is not in the output:\n%s", part, out)
 		}
