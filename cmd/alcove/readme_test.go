@@ -130,6 +130,8 @@ func runTour(t *testing.T, steps []step) string {
 	if err := os.WriteFile(dir+"/bin/alcove", []byte(wrapper), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	usual := strings.NewReplacer("-p 8883", "-p "+ports["MQTTS"], "--ws ", "--ws -p "+ports["HTTP"]+" ",
+		"localhost:8080", "127.0.0.1:"+ports["HTTP"], "mosquitto_sub ", "mosquitto_sub -p "+ports["MQTT"]+" ")
 	var script bytes.Buffer
 	for i, s := range steps {
 		switch {
@@ -139,15 +141,11 @@ func runTour(t *testing.T, steps []step) string {
 			t.Logf("skipped, not installed here: %s", s.line)
 			continue
 		}
-		line := strings.ReplaceAll(s.line, "-p 8883", "-p $MQTTS")
-		line = strings.ReplaceAll(line, "--ws ", "--ws -p $HTTP ")
-		line = strings.ReplaceAll(line, "localhost:8080", "127.0.0.1:$HTTP")
-		line = strings.ReplaceAll(line, "mosquitto_sub ", "mosquitto_sub -p $MQTT ")
-		fmt.Fprintf(&script, "%s\nprintf '\\n@@ %%d %%d\\n' %d $?\n", line, i)
+		fmt.Fprintf(&script, "%s\nprintf '\\n@@ %%d %%d\\n' %d $?\n", usual.Replace(s.line), i)
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", script.String())
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), ports...), "REAL="+real, "PATH="+dir+"/bin:"+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "REAL="+real, "PATH="+dir+"/bin:"+os.Getenv("PATH"), "MQTT="+ports["MQTT"], "HTTP="+ports["HTTP"])
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -193,8 +191,8 @@ func checkTour(t *testing.T, steps []step, wants []string, out string) {
 }
 
 // startForTour runs a broker with its data where the tour has it, and returns its
-// ports as variables.
-func startForTour(t *testing.T, real, dir string) []string {
+// ports by the names of its listeners in capitals.
+func startForTour(t *testing.T, real, dir string) map[string]string {
 	cmd := exec.Command(real, "serve", "--mqtt", "127.0.0.1:0", "--mqtts", "127.0.0.1:0", "--http", "127.0.0.1:0", "--https", "off")
 	cmd.Dir = dir
 	out, err := cmd.StdoutPipe()
@@ -216,12 +214,12 @@ func startForTour(t *testing.T, real, dir string) []string {
 	if !ok {
 		t.Fatalf("the broker did not start: %s", line)
 	}
-	var vars []string
+	ports := make(map[string]string)
 	for _, m := range regexp.MustCompile(`(mqtts?|https?) \S+:(\d+)`).FindAllStringSubmatch(line, -1) {
-		vars = append(vars, strings.ToUpper(m[1])+"="+m[2])
+		ports[strings.ToUpper(m[1])] = m[2]
 	}
 	if _, err := os.Stat(filepath.Join(dir, "alcove-data", tokenFile)); err != nil {
 		t.Error(err)
 	}
-	return vars
+	return ports
 }
