@@ -62,7 +62,7 @@ type groupMember struct {
 	qos         int
 	incarnation int
 	held        []*groupHeld
-	last        map[string]int // by fingerprint and QoS: the last first delivery
+	last        map[string]int // by fingerprint and the publisher's QoS: the last first delivery
 }
 
 // groupHeld is a message that a session holds.
@@ -153,7 +153,7 @@ func (m *groupModel) take(client, text, line string) {
 		m.own(fmt.Sprint(client, x.incarnation), msg.word, line)
 	}
 	if msg.sent++; msg.sent == 1 {
-		key := fmt.Sprint(msg.word, " ", qos)
+		key := fmt.Sprint(msg.word, " ", msg.qos)
 		if x.last[key] > n {
 			m.fail("%s: behind m%d", line, x.last[key])
 		}
@@ -229,6 +229,8 @@ func (m *groupModel) step() {
 		m.subscribe(name, x)
 	case n == 15 && x.in:
 		m.unsubscribe(name, x)
+	case n == 16:
+		m.slowly(name, x)
 	default:
 		m.acknowledge(name, x)
 	}
@@ -255,6 +257,24 @@ func (m *groupModel) publish() {
 	if online && msg.qos == 0 && !msg.over {
 		m.fail("m%d is lost", n)
 	}
+}
+
+// slowly lets a member leave while nothing becomes durable: QoS 2 messages that were
+// handed to it and not sent must go to others, in their old places [EXT-SHR-2].
+func (m *groupModel) slowly(name string, x *groupMember) {
+	m.play("disk slow")
+	for range 1 + m.draw("before", 4) {
+		m.publish()
+	}
+	if x.in && m.draw("by choice", 2) == 0 {
+		m.unsubscribe(name, x)
+	} else {
+		m.away(name, x)
+	}
+	for range m.draw("behind", 3) {
+		m.publish()
+	}
+	m.play("disk quick")
 }
 
 func (m *groupModel) connect(name string, x *groupMember) {

@@ -143,6 +143,7 @@ func (s *scenario) start() {
 }
 
 func (s *scenario) close() {
+	s.failing.hold(false)
 	s.settle()
 	if err := errors.Join(s.broker.Close(), s.log.Close()); err != nil {
 		s.t.Error(err)
