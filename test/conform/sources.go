@@ -10,10 +10,10 @@ import (
 func from(a account) wire.Prop { return wire.User("cid", a.ID) }
 
 // sayFrom publishes to a topic of the case from each account of a tree, with
-// the account's role as payload.
+// the account's role as payload; what goes to "r" is retained.
 func (k *Kit) sayFrom(t tree, levels string) {
 	for role, a := range map[string]account{"parent": t.parent, "child": t.child, "grandchild": t.grandchild, "sibling": t.sibling} {
-		k.Connect(a.As()).Publish(wire.Publish{Topic: k.Topic(levels), Payload: role, QoS: 1, Retain: true})
+		k.Connect(a.As()).Publish(wire.Publish{Topic: k.Topic(levels), Payload: role, QoS: 1, Retain: levels == "r"})
 	}
 }
 
