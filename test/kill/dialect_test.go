@@ -109,31 +109,39 @@ func (c *plain) drain(each func(*packet.Packet)) (n int) {
 	}
 }
 
-// burst publishes and returns how many acknowledgements came before the kill,
-// which comes when about some of them have.
+// longest bounds the time between the first publish of a burst and the kill; a
+// burst takes about as long.
+const longest = 25 * time.Millisecond
+
+// burst publishes in small portions, kills the broker in the middle of it and
+// returns which packet identifiers were acknowledged.
 func burst(b *alcovetest.Broker, c *plain, random *rand.Rand, publishes []packet.Publish) (acked map[uint16]bool) {
-	var out []byte
 	for i := range publishes {
 		publishes[i].ID = uint16(i + 1)
-		out = append(out, publishes[i].Bytes(packet.V5)...)
 	}
-	go c.Write(out)
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		const portion = 10
+		for from := 0; from < len(publishes); from += portion {
+			var out []byte
+			for _, p := range publishes[from:min(from+portion, len(publishes))] {
+				out = append(out, p.Bytes(packet.V5)...)
+			}
+			if _, err := c.Write(out); err != nil {
+				return
+			}
+			time.Sleep(longest * portion / time.Duration(2*len(publishes)))
+		}
+	}()
+	time.Sleep(time.Duration(random.Int64N(int64(longest))))
+	b.Kill()
+	<-written
 	acked = map[uint16]bool{}
-	take := func() bool {
-		p := c.next()
-		if p != nil && p.Type == packet.PUBACK && p.Reason < 0x80 {
+	for p := c.next(); p != nil; p = c.next() {
+		if p.Type == packet.PUBACK && p.Reason < 0x80 {
 			acked[p.ID] = true
 		}
-		return p != nil
-	}
-	for range random.IntN(len(publishes)) {
-		take()
-	}
-	if random.IntN(2) == 0 {
-		time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond) // into the middle of a commit
-	}
-	b.Kill()
-	for take() { // what was written before it died is an answer too
 	}
 	return acked
 }
@@ -196,21 +204,24 @@ func TestKillGroups(t *testing.T) {
 		for _, id := range members(group) {
 			all = append(all, connect(t, b, id))
 		}
-		for quiet := 0; quiet < 3; quiet++ {
+		missing := func() (n int) {
+			for payload := range acked {
+				if seen[group][payload] == 0 {
+					n++
+				}
+			}
+			return n
+		}
+		for quiet := 0; quiet < 3 || missing() > 0 && quiet < 100; quiet++ {
 			for _, c := range all {
 				if c.drain(take(group)) > 0 {
 					quiet = 0
 				}
 			}
+			time.Sleep(10 * time.Millisecond)
 		}
-		missing := 0
-		for payload := range acked {
-			if seen[group][payload] == 0 {
-				missing++
-			}
-		}
-		if missing > 0 {
-			t.Errorf("%d of %d acknowledged messages never come to the %s group", missing, len(acked), group)
+		if n := missing(); n > 0 {
+			t.Errorf("%d of %d acknowledged messages never come to the %s group", n, len(acked), group)
 		}
 	}
 	t.Logf("%d kills, %d messages acknowledged, %d and %d came", rounds, len(acked), len(seen["plain"]), len(seen["sticky"]))
