@@ -113,9 +113,10 @@ func (c *plain) drain(each func(*packet.Packet)) (n int) {
 // burst takes about as long.
 const longest = 25 * time.Millisecond
 
-// burst publishes in small portions, kills the broker in the middle of it and
-// returns which packet identifiers were acknowledged.
-func burst(b *alcovetest.Broker, c *plain, random *rand.Rand, publishes []packet.Publish) (acked map[uint16]bool) {
+// burst publishes in small portions, kills the broker in the middle of it, or
+// soon after one packet identifier was acknowledged where that is not 0, and
+// returns which were.
+func burst(b *alcovetest.Broker, c *plain, random *rand.Rand, publishes []packet.Publish, after uint16) (acked map[uint16]bool) {
 	for i := range publishes {
 		publishes[i].ID = uint16(i + 1)
 	}
@@ -134,14 +135,23 @@ func burst(b *alcovetest.Broker, c *plain, random *rand.Rand, publishes []packet
 			time.Sleep(longest * portion / time.Duration(2*len(publishes)))
 		}
 	}()
-	time.Sleep(time.Duration(random.Int64N(int64(longest))))
-	b.Kill()
-	<-written
 	acked = map[uint16]bool{}
-	for p := c.next(); p != nil; p = c.next() {
-		if p.Type == packet.PUBACK && p.Reason < 0x80 {
+	take := func() bool {
+		p := c.next()
+		if p != nil && p.Type == packet.PUBACK && p.Reason < 0x80 {
 			acked[p.ID] = true
 		}
+		return p != nil
+	}
+	if after == 0 {
+		time.Sleep(time.Duration(random.Int64N(int64(longest))))
+	}
+	for after != 0 && !acked[after] && take() {
+	}
+	time.Sleep(time.Duration(random.Int64N(int64(time.Millisecond))))
+	b.Kill()
+	<-written
+	for take() {
 	}
 	return acked
 }
@@ -194,7 +204,7 @@ func TestKillGroups(t *testing.T) {
 		for i := range publishes {
 			publishes[i] = packet.Publish{Topic: fmt.Sprint("kg/", i%17), Payload: fmt.Sprintf("%d.%d", round, i), QoS: 1}
 		}
-		for id := range burst(b, connect(t, b, ""), random, publishes) {
+		for id := range burst(b, connect(t, b, ""), random, publishes, 0) {
 			acked[publishes[id-1].Payload] = true
 		}
 		b.Restart()
@@ -256,7 +266,11 @@ func TestKillDeletion(t *testing.T) {
 				publishes = append(publishes, packet.Publish{Topic: fmt.Sprintf("kd/%d/%d", round, i*7), Payload: fmt.Sprint("new", i), QoS: 1, Retain: true})
 			}
 		}
-		acked := burst(b, connect(t, b, ""), random, publishes)
+		after := uint16(0)
+		if round%3 == 2 {
+			after = uint16(cut + 1)
+		}
+		acked := burst(b, connect(t, b, ""), random, publishes, after)
 		deleted := acked[uint16(cut+1)]
 		if deleted {
 			deletions++
@@ -273,6 +287,9 @@ func TestKillDeletion(t *testing.T) {
 		checkStored(t, b, fmt.Sprint("after kill ", round), sure, gone)
 	}
 	t.Logf("%d kills, %d deletions acknowledged, %d messages stored for certain", rounds, deletions, len(sure))
+	if deletions < rounds/3 || len(sure) == 0 {
+		t.Errorf("the test has not tested much")
+	}
 }
 
 // checkStored compares what is retained with what was acknowledged.
