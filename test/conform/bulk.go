@@ -201,6 +201,25 @@ var bulkCases = []Case{
 		k.left("child", t.child, "e/1", "e/2")
 		k.left("parent", t.parent, without("e/1", "d/a", "d/a/1", "d/a/2")...)
 	}},
+	{V5: "EXT-RET-2 MQTT-4.3.3-10", V311: "EXT-RET-2", Title: "a deletion at QoS 2 that is sent again deletes once", Needs: needsREST, Run: func(k *Kit) {
+		a := k.Own()
+		k.stock(a)
+		c := k.Connect(a.As())
+		again := wire.Publish{Topic: k.Topic("#"), QoS: 2, ID: 7}
+		c.Send(again.Bytes(k.V))
+		c.Await(wire.PUBREC)
+		k.left("first", a)
+		k.stock(a)
+		again.Dup = true
+		c.Send(again.Bytes(k.V))
+		if rec := c.Await(wire.PUBREC); rec.ID != 7 || rec.Reason >= 0x80 {
+			k.Errorf("%v", rec)
+		}
+		k.left("again", a, bulkTopics...)
+		c.Send(wire.Ack(k.V, wire.PUBREL, 7, 0, nil))
+		c.Await(wire.PUBCOMP)
+		k.left("released", a, bulkTopics...)
+	}},
 	{V311: "EXT-RET-2", V31: "EXT-RET-2", Title: "a message to a wildcard topic closes a 3.x connection", Needs: needsDialect, Run: func(k *Kit) {
 		for qos := byte(0); qos <= 2; qos++ {
 			for _, levels := range []string{"+", "a/#"} {

@@ -2,6 +2,7 @@ package conform
 
 import (
 	"fmt"
+	"time"
 
 	"alcove/test/conform/wire"
 )
@@ -56,6 +57,24 @@ var groupCases = []Case{
 				}
 			}
 		}
+	}},
+	{V5: "EXT-SHR-1", V311: "EXT-SHR-1", Title: "who has least in flight comes first", Needs: needsDialect, Run: func(k *Kit) {
+		_, _, all := members(k, 2, 1)
+		pub := k.Connect()
+		k.numbers(pub, 0, 10, 1) // five each, unanswered
+		all[1].Ping()
+		if n := len(all[1].Drain()); n != 5 {
+			k.Errorf("%d of 10 messages at the second member", n)
+		}
+		for i := range 5 { // the first has five in flight, the second none
+			k.numbers(pub, 10+i, 1, 1)
+			all[1].Want(fmt.Sprint(10 + i))
+		}
+		all[0].Ping()
+		if n := len(all[0].Drain()); n != 5 {
+			k.Errorf("%d messages at the first member, want its five", n)
+		}
+		all[1].Silent()
 	}},
 	{V5: "EXT-SHR-1 MQTT-3.3.4-9", Title: "a member whose Receive Maximum is full is passed over", Needs: needsDialect, Run: func(k *Kit) {
 		filter := "$share/" + k.Name() + "/" + k.Topic("a")
@@ -168,6 +187,27 @@ var groupCases = []Case{
 		for _, i := range []int{0, 2} {
 			k.Connect(kept(ids[i])).Silent()
 		}
+	}},
+	{V5: "EXT-SHR-3 MQTT-3.3.2-5 MQTT-3.3.2-6", Title: "messages expire while they wait for a group", Needs: needsDialect, Run: func(k *Kit) {
+		_, ids, all := members(k, 2, 1)
+		all[0].Bye()
+		all[1].Bye()
+		pub := k.Connect()
+		for i, seconds := range []uint32{1, 60, 1, 600} {
+			pub.Say(k.Topic("a"), fmt.Sprint(i), 1, wire.Num(wire.MessageExpiry, seconds))
+		}
+		pub.Say(k.Topic("a"), "4", 1)
+		time.Sleep(2100 * time.Millisecond)
+		back := k.Connect(kept(ids[1]))
+		for i, most := range []uint32{58, 598} {
+			if p := back.Want(fmt.Sprint(1 + 2*i)); p.Props.Num(wire.MessageExpiry, 0) > most || p.Props.Num(wire.MessageExpiry, 0) == 0 {
+				k.Errorf("%v has %d seconds left", p, p.Props.Num(wire.MessageExpiry, 0))
+			}
+		}
+		if p := back.Want("4"); p.Props.Has(wire.MessageExpiry) {
+			k.Errorf("%v", p.Props)
+		}
+		back.Silent()
 	}},
 	{V5: "EXT-SHR-3", V311: "EXT-SHR-3", Title: "messages whose delivery would be QoS 0 do not wait", Needs: needsDialect, Run: func(k *Kit) {
 		_, ids, all := members(k, 2, 0)

@@ -97,6 +97,16 @@ var selectorCases = []Case{
 		c.Say(k.Topic("d"), "y", 2)
 		c.Want("y")
 	}},
+	{V5: "EXT-SEL-1", V311: "EXT-SEL-1", Title: "a selector before # matches its own level too, and words may be any text", Needs: needsDialect, Run: func(k *Kit) {
+		c := k.Connect()
+		c.Grant(k.Topic("x/a,b/#"), 1)
+		c.Grant(k.Topic("y/é ü,🚢,$z/v"), 1)
+		topics := []string{"x/a", "x/b/c/d", "x/a,b", "x/a,b/c", "y/é ü/v", "y/🚢/v", "y/$z/v"}
+		for _, t := range append(topics, "x", "x/c", "x/ab", "y/é/v", "y/ü/v", "y//v") {
+			c.Say(k.Topic(t), "x", 1)
+		}
+		k.wantTopics("matched", c.Drain(), topics...)
+	}},
 	{V5: "EXT-SEL-1", V311: "EXT-SEL-1", Title: "the first level may be a selector", Needs: needsDialect, Run: func(k *Kit) {
 		pub := k.Connect()
 		one, two := k.Name(), k.Name()

@@ -113,6 +113,27 @@ var sourceCases = []Case{
 		k.sayFrom(t, "b")
 		k.wantOnly("the other filter", c, "child", 1)
 	}},
+	{V5: "EXT-UP-3 EXT-SHR-5", Title: "a share of one account's messages", Needs: needsREST, Run: func(k *Kit) {
+		t := k.Tree()
+		for _, suffix := range []string{"", ":2:1"} {
+			c := k.Connect(t.parent.As())
+			c.Grant("$share/g"+suffix+"/"+k.Topic("a"), 1, from(t.grandchild))
+			k.sayFrom(t, "a")
+			k.wantOnly("group g"+suffix, c, "grandchild", 1)
+			c.Bye()
+		}
+	}},
+	{V5: "EXT-UP-3 EXT-SES-1", Title: "an account's subscription is still one after a new connection", Needs: needsREST, Run: func(k *Kit) {
+		t := k.Tree()
+		id := k.Name()
+		c := k.Connect(t.parent.As(), kept(id))
+		c.Grant(k.Topic("a"), 1, from(t.child))
+		for range 2 { // resumed, and taken over
+			c = k.Connect(t.parent.As(), kept(id))
+			k.sayFrom(t, "a")
+			k.wantOnly("resumed", c, "child", 1)
+		}
+	}},
 	{V5: "EXT-UP-3", Title: "one filter for two accounts is two subscriptions", Needs: needsREST, Run: func(k *Kit) {
 		t := k.Tree()
 		c := k.Connect(t.parent.As())

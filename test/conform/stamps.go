@@ -44,6 +44,54 @@ func publishersOwn(p *wire.Packet) (out []string) {
 // in is the time some seconds from now as a publisher would write it.
 func in(seconds int64) string { return fmt.Sprintf("%d.000000", time.Now().Unix()+seconds) }
 
+// sideBySide lets publishers of two accounts write one topic at the same time;
+// each subscriber must see its timestamps grow.
+func (k *Kit) sideBySide(qos byte) {
+	const publishers, each = 4, 200
+	t := k.Tree()
+	var subs []*Client
+	for _, a := range []account{t.parent, t.parent, t.child} {
+		c := k.Connect(a.As())
+		c.Grant(k.Topic("a"), 2)
+		subs = append(subs, c)
+	}
+	id := k.Name()
+	offline := k.Connect(t.parent.As(), kept(id))
+	offline.Grant(k.Topic("a"), 2)
+	offline.Bye()
+	var wg sync.WaitGroup
+	for i := range publishers {
+		c := k.Connect([]account{t.child, t.parent}[i%2].As())
+		wg.Go(func() {
+			for j := range each {
+				c.Send(wire.Publish{Topic: k.Topic("a"), Payload: "x", QoS: qos, ID: uint16(j + 1)}.Bytes(k.V))
+			}
+			if qos == 2 {
+				for j := range each {
+					c.Send(wire.Ack(k.V, wire.PUBREL, uint16(j+1), 0, nil))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if qos > 0 {
+		subs = append(subs, k.Connect(t.parent.As(), kept(id)))
+	}
+	for i, c := range subs {
+		n, last := publishers*each, 0.0
+		if i == 2 {
+			n /= 2
+		}
+		for j := range n {
+			stamp := k.seconds(c.Take())
+			if stamp <= last {
+				k.Fatalf("QoS %d, subscriber %d, message %d: timestamp %.6f after %.6f", qos, i, j, stamp, last)
+			}
+			last = stamp
+		}
+	}
+}
+
 var stampCases = []Case{
 	{V5: "EXT-UP-1 EXT-UP-2", V311: "EXT-UP-1 EXT-UP-2", V31: "EXT-UP-1 EXT-UP-2", Title: "messages of every version and QoS carry the broker's values, live, retained, queued and of Wills", Needs: needsREST, Run: func(k *Kit) {
 		a := k.Own()
@@ -79,39 +127,8 @@ var stampCases = []Case{
 		}
 	}},
 	{V5: "EXT-UP-1", Title: "stamps of one topic grow strictly, with publishers side by side, for everybody who sees them", Needs: needsREST, Run: func(k *Kit) {
-		const publishers, each = 4, 250
-		t := k.Tree()
-		var subs []*Client
-		for _, a := range []account{t.parent, t.parent, t.child} {
-			c := k.Connect(a.As())
-			c.Grant(k.Topic("a"), byte(len(subs)%3))
-			subs = append(subs, c)
-		}
-		var wg sync.WaitGroup
-		for i := range publishers {
-			from := []account{t.child, t.parent}[i%2]
-			c := k.Connect(from.As())
-			wg.Go(func() {
-				for range each {
-					c.Send(wire.Publish{Topic: k.Topic("a"), Payload: "x"}.Bytes(k.V))
-				}
-				c.Send(wire.Ping())
-			})
-		}
-		wg.Wait()
-		for i, c := range subs {
-			n, last := publishers*each, 0.0
-			if i == 2 {
-				n /= 2
-			}
-			for j := range n {
-				p := c.Take()
-				stamp, err := strconv.ParseFloat(k.value(p, "timestamp"), 64)
-				if err != nil || stamp <= last {
-					k.Fatalf("subscriber %d, message %d: timestamp %.6f after %.6f (%v)", i, j, stamp, last, err)
-				}
-				last = stamp
-			}
+		for qos := range byte(3) {
+			k.sideBySide(qos)
 		}
 	}},
 	{V5: "EXT-UP-1", Title: "a timestamp given by the publisher is kept", Needs: needsREST, Run: func(k *Kit) {
@@ -244,6 +261,12 @@ var stampCases = []Case{
 		k.Connect(t.parent.As()).Say(k.Topic("a"), "parent", 1)
 		if p := up.Want("parent"); p.Props.Has(wire.UserProperty) {
 			k.Errorf("the parent's own: %v", p.Props)
+		}
+		k.Connect(t.child.As(), withVersion(wire.V311)).Publish(wire.Publish{Topic: k.Topic("r"), Payload: "kept", QoS: 1, Retain: true})
+		late := k.Connect(t.parent.As())
+		late.Grant(k.Topic("r"), 1)
+		if p := late.Want("kept"); k.value(p, "cid") != t.child.ID {
+			k.Errorf("child's retained in parent: %v", p.Props)
 		}
 	}},
 	{V5: "EXT-UP-8 MQTT-3.3.2-6", V311: "EXT-UP-8", Title: "a Message Expiry is never added", Needs: needsDialect, Run: func(k *Kit) {

@@ -97,6 +97,21 @@ var storedCases = []Case{
 			wantRetained(k, "")
 		})
 	}},
+	{V5: "EXT-RET-1 EXT-UP-1", Title: "a Will's own older timestamp loses too", Needs: needsDialect, Run: func(k *Kit) {
+		pub, sub := k.Pair(k.Topic("a"), 1)
+		k.Clear(k.Topic("a"))
+		k.put(pub, "a", "kept", "1700000000", 1)
+		sub.Want("kept")
+		const stamp = "1600000000"
+		k.Connect(withWill(wire.Will{Topic: k.Topic("a"), Payload: "older", QoS: 1, Retain: true, Props: wire.Props{wire.User("timestamp", stamp)}})).Drop()
+		if p := sub.Want("older"); k.value(p, "timestamp") != stamp {
+			k.Errorf("%v", p.Props)
+		}
+		wantRetained(k, "kept")
+		k.Connect(withWill(wire.Will{Topic: k.Topic("a"), Payload: "unstamped", QoS: 1, Retain: true})).Drop()
+		sub.Want("unstamped")
+		wantRetained(k, "unstamped")
+	}},
 	{V5: "EXT-RET-1", Title: "a retained message keeps the timestamp of its publish", Needs: needsDialect, Run: func(k *Kit) {
 		pub, sub := k.Pair(k.Topic("a"), 1)
 		k.Clear(k.Topic("a"))
