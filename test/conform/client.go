@@ -190,19 +190,29 @@ func (c *Client) Grant(filter string, options byte, props ...wire.Prop) {
 
 // SubscribeAll sends one SUBSCRIBE and returns its reason codes.
 func (c *Client) SubscribeAll(props wire.Props, subs ...wire.Sub) []byte {
+	return c.SubscribeAck(props, subs...).Reasons
+}
+
+// SubscribeAck sends one SUBSCRIBE and returns its SUBACK.
+func (c *Client) SubscribeAck(props wire.Props, subs ...wire.Sub) *wire.Packet {
 	id := c.ID()
 	c.Send(wire.Subscribe(c.V, id, props, subs...))
 	ack := c.Await(wire.SUBACK)
 	if ack.ID != id || len(ack.Reasons) != len(subs) {
 		c.k.Fatalf("SUBSCRIBE %d of %d filters answered by %v", id, len(subs), ack)
 	}
-	return ack.Reasons
+	return ack
 }
 
 // Unsubscribe removes filters and returns the reason codes (none below version 5).
 func (c *Client) Unsubscribe(filters ...string) []byte {
+	return c.UnsubscribeWith(nil, filters...)
+}
+
+// UnsubscribeWith is Unsubscribe with properties.
+func (c *Client) UnsubscribeWith(props wire.Props, filters ...string) []byte {
 	id := c.ID()
-	c.Send(wire.Unsubscribe(c.V, id, nil, filters...))
+	c.Send(wire.Unsubscribe(c.V, id, props, filters...))
 	ack := c.Await(wire.UNSUBACK)
 	if ack.ID != id || c.V >= wire.V5 && len(ack.Reasons) != len(filters) {
 		c.k.Fatalf("UNSUBSCRIBE %d of %d filters answered by %v", id, len(filters), ack)
@@ -213,7 +223,11 @@ func (c *Client) Unsubscribe(filters ...string) []byte {
 // Publish sends a message, sees its handshake through and returns the reason
 // of the PUBACK or PUBREC. At QoS 0 it waits for a PINGRESP instead, so that
 // the message has been taken when it returns.
-func (c *Client) Publish(p wire.Publish) byte {
+func (c *Client) Publish(p wire.Publish) byte { return c.PublishAck(p).Reason }
+
+// PublishAck is Publish and returns the PUBACK or PUBREC itself, and an empty
+// packet for QoS 0.
+func (c *Client) PublishAck(p wire.Publish) *wire.Packet {
 	if p.QoS > 0 && p.ID == 0 {
 		p.ID = c.ID()
 	}
@@ -221,11 +235,11 @@ func (c *Client) Publish(p wire.Publish) byte {
 	switch p.QoS {
 	case 0:
 		c.Ping()
-		return 0
+		return &wire.Packet{}
 	case 1:
 		ack := c.Await(wire.PUBACK)
 		c.same(p.ID, ack)
-		return ack.Reason
+		return ack
 	}
 	rec := c.Await(wire.PUBREC)
 	c.same(p.ID, rec)
@@ -233,7 +247,7 @@ func (c *Client) Publish(p wire.Publish) byte {
 		c.Send(wire.Ack(c.V, wire.PUBREL, p.ID, 0, nil))
 		c.same(p.ID, c.Await(wire.PUBCOMP))
 	}
-	return rec.Reason
+	return rec
 }
 
 func (c *Client) same(id uint16, ack *wire.Packet) {

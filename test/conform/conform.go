@@ -93,6 +93,9 @@ func groups() []struct {
 		{"qos", qosCases}, {"quota", quotaCases}, {"order", orderCases}, {"topics", topicCases}, {"overlap", overlapCases},
 		{"shared", sharedCases}, {"auth", authCases}, {"disconnect", disconnectCases}, {"limits", limitCases},
 		{"expiry", expiryCases}, {"websocket", websocketCases}, {"old", oldCases}, {"dialect", dialectCases}, {"accounts", accountCases},
+		{"reserved", reservedCases}, {"selectors", selectorCases}, {"stored", storedCases}, {"bulk", bulkCases}, {"pages", pageCases}, {"retained by REST", retainedRESTCases},
+		{"stamps", stampCases}, {"sources", sourceCases}, {"counts", countCases}, {"greeting", greetingCases}, {"filters", filterCases},
+		{"sharing", sharingCases}, {"expressions", expressionCases}, {"groups", groupCases}, {"sticky", stickyCases},
 	}
 }
 

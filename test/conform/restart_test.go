@@ -11,6 +11,12 @@ import (
 // TestRestart stores every kind of state, ends the broker (by SIGTERM and by
 // kill -9), starts it again and finds everything as it was [EXT-SES-4].
 func TestRestart(t *testing.T) {
+	overEnd(t, func(k *Kit) func(*Kit) { return before(k).after })
+}
+
+// overEnd runs a case in two parts, with the end and a new start of the broker
+// between them, for each way of ending and each version.
+func overEnd(t *testing.T, before func(*Kit) (after func(*Kit))) {
 	if *flagURL != "" {
 		t.Skip("-url given")
 	}
@@ -21,11 +27,11 @@ func TestRestart(t *testing.T) {
 				b := alcovetest.Start(t, alcovetest.Config{})
 				k := &Kit{Target: alcove(b), V: v, name: fmt.Sprintf("%s%d", run, caseNumber.Add(1))}
 				k.try(func(k *Kit) {
-					p := before(k)
+					after := before(k)
 					end(b)
 					b.Restart()
 					k.Target = alcove(b)
-					p.after(k)
+					after(k)
 				})
 				for _, f := range k.failures {
 					t.Error(f)

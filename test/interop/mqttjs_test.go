@@ -49,6 +49,9 @@ type jsAnswer struct {
 	Present bool       `json:"present"`
 	Peer    string     `json:"peer"`
 	Message *jsMessage `json:"message"`
+
+	// Properties are those of the CONNACK or of the acknowledgement.
+	Properties map[string]any `json:"properties"`
 }
 
 // node is the one Node process.
@@ -156,6 +159,8 @@ type jsPeer struct {
 	tap     func(jsMessage) // sees each delivery with its properties
 	present bool
 	ended   sync.Once
+
+	greeting map[string]any // properties of the CONNACK
 }
 
 // openJS connects; extra options are merged over the usual ones.
@@ -205,7 +210,7 @@ func openJS(version int, o options, p *jsPeer, extra ...map[string]any) (*jsPeer
 	node.peers[p.name] = p // before opening: a resumed session delivers at once
 	node.mu.Unlock()
 	a, err := tell(map[string]any{"op": "open", "peer": p.name, "url": o.url.String(), "options": opts, "subs": subs})
-	p.present = a.Present
+	p.present, p.greeting = a.Present, a.Properties
 	return p, err
 }
 

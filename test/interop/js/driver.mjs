@@ -4,7 +4,8 @@
 //
 // Commands: open {peer, url, options, subs} · publish {peer, topic, payload, qos,
 // retain, properties} · end {peer, force}. Each has a seq, which its answer repeats with
-// either nothing more, or `error`; the answer to open has `present`.
+// either nothing more, or `error`; the answer to open has `present`, and both open and
+// publish have the `properties` of the CONNACK or the acknowledgement.
 // Deliveries: {peer, message: {topic, qos, retain, payload, properties}}. Payloads are base64.
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -41,16 +42,21 @@ function open(cmd, answer) {
       },
     })
   })
+  // A successful publish is called back without its acknowledgement.
+  client.acks = new Map()
+  client.on('packetreceive', (packet) => {
+    if (packet.cmd === 'puback' || packet.cmd === 'pubrec') client.acks.set(packet.messageId, packet.properties)
+  })
   client.on('error', (err) => settle({ error: String(err.message || err) }))
   client.on('close', () => settle({ error: 'closed before CONNACK' }))
   client.once('connect', (connack) => {
-    if (!cmd.subs?.length) return settle({ present: connack.sessionPresent })
+    if (!cmd.subs?.length) return settle({ present: connack.sessionPresent, properties: connack.properties })
     const wanted = Object.fromEntries(cmd.subs.map((s) => [s.filter, { qos: s.qos }]))
     client.subscribe(wanted, (err, granted) => {
       if (err) return settle({ error: String(err.message || err) })
       const bad = granted.find((g) => g.qos !== wanted[g.topic]?.qos)
       if (bad) return settle({ error: `subscribing to ${bad.topic}: SUBACK ${bad.qos}` })
-      settle({ present: connack.sessionPresent })
+      settle({ present: connack.sessionPresent, properties: connack.properties })
     })
   })
 }
@@ -60,10 +66,12 @@ const handlers = {
   publish(cmd, answer) {
     const payload = Buffer.from(cmd.payload ?? '', 'base64')
     const options = { qos: cmd.qos, retain: cmd.retain, properties: cmd.properties }
-    peers.get(cmd.peer).publish(cmd.topic, payload, options, (err, packet) => {
+    const client = peers.get(cmd.peer)
+    client.publish(cmd.topic, payload, options, (err, packet) => {
       if (err) return answer({ error: String(err.message || err) })
       if (packet?.reasonCode >= 0x80) return answer({ error: `reason code ${packet.reasonCode}` })
-      answer({})
+      answer({ properties: client.acks.get(packet?.messageId) })
+      client.acks.delete(packet?.messageId)
     })
   },
   end(cmd, answer) {
