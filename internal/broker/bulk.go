@@ -81,6 +81,9 @@ func (d *deletion) allowed(t *Turn, b blob) bool {
 func (d *deletion) run(ctx context.Context) error {
 	b := d.ns.b
 	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if b.commit.bytes.Load() >= commitBytes/4 {
 			if err := b.settled(ctx, d.ticket); err != nil {
 				return err

@@ -10,7 +10,8 @@
 // messages. A Session has at most one attachment (the living connection's
 // state); Link is the connection's hold on it. A Turn is the context of one
 // caller: a loop, or a worker. A message that enters, from a client, a Will or
-// elsewhere, takes one way: Turn.publish.
+// elsewhere, takes one way: Turn.publish. Retained messages are blobs; a selection
+// goes through those that match a filter, for a replay, a query or a deletion.
 //
 // # Who owns what
 //

@@ -30,7 +30,8 @@ type Log interface {
 
 // Loader receives the recovered state. For one owner the calls come in this
 // order: Session or Group, its Subscriptions, its Queued entries by growing
-// Seq. Retained messages come last, by account and topic.
+// Seq. Retained messages come last, by account and topic; m and its bytes are
+// borrowed for the call.
 type Loader interface {
 	Session(top, account auth.AccountID, id OwnerID, s SessionRecord, q QueueState) error
 	Group(top, account auth.AccountID, id OwnerID, g GroupRecord, q QueueState) error

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type bulkBroker struct {
 	grant   *auth.Grant
 	publish mqtt.Publish
 	buf     []byte
+	end     func()
 }
 
 // mute is an Outlet that counts.
@@ -63,11 +65,12 @@ func newBulkBroker(b testing.TB, log *store.Store, durability string) *bulkBroke
 	if x.b, err = broker.New(broker.Config{Log: log, Directory: d}); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
+	x.end = sync.OnceFunc(func() {
 		if err := errors.Join(x.b.Close(), log.Close()); err != nil {
 			b.Error(err)
 		}
 	})
+	b.Cleanup(x.end)
 	x.turn = x.b.NewTurn()
 	if x.grant, err = d.LoginKey(key, netip.MustParseAddr("127.0.0.1"), time.Now()); err != nil {
 		b.Fatal(err)
@@ -229,4 +232,61 @@ func BenchmarkRetained(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkRetainedDurable updates ten million retained messages on the disk, each
+// update acknowledged after its fsync, a thousand in flight; and loads them.
+func BenchmarkRetainedDurable(b *testing.B) {
+	n := millions(b)
+	dir := b.TempDir()
+	open := func() *store.Store {
+		log, err := store.Open(store.Config{Dir: dir})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return log
+	}
+	x := newBulkBroker(b, open(), "sync")
+	flow := func(i int) {
+		if i%100 == 0 {
+			x.turn.End()
+			for x.b.Paused(x.turn) {
+				time.Sleep(time.Millisecond)
+			}
+			x.turn.Begin(time.Now())
+		}
+	}
+	for i := range n {
+		flow(i)
+		x.retain(b, i, []byte("12345678"))
+	}
+	x.turn.End()
+	b.Run("update", func(b *testing.B) {
+		k := 1
+		for i := 0; b.Loop(); i++ {
+			flow(i)
+			k = (k*1103515245 + 12345) & (1<<31 - 1)
+			x.retain(b, k%n, []byte("87654321"))
+		}
+		x.turn.End()
+		x.drain(b)
+	})
+	x.end()
+	b.Run("load", func(b *testing.B) { // once, however often is asked for
+		begin := time.Now()
+		y := newBulkBroker(b, open(), "sync")
+		b.ReportMetric(time.Since(begin).Seconds(), "s/load")
+		if count, _ := y.b.RetainedUse(1); count != n {
+			b.Fatalf("%d messages, not %d", count, n)
+		}
+		y.end()
+	})
+}
+
+// drain returns when everything published so far is on the disk.
+func (x *bulkBroker) drain(b *testing.B) {
+	x.retainTopic(b, "last", "x")
+	if count, err := x.b.DeleteRetained(context.Background(), 1, "last", nil); count != 1 || err != nil {
+		b.Fatal(count, err)
+	}
 }

@@ -157,7 +157,7 @@ func (r *reader) Queued(e broker.QueuedEntry) error {
 }
 
 func (r *reader) Retained(top, account auth.AccountID, m *broker.Message) error {
-	c := retainedContent{top, account, stored(m)}
+	c := retainedContent{top, account, plainOf(m)} // borrowed
 	if n := len(r.c.Retained); n > 0 && compareRetained(r.c.Retained[n-1], c) >= 0 {
 		return fmt.Errorf("retained message %q of account %d out of order", m.Topic, account)
 	}

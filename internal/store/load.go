@@ -209,6 +209,7 @@ func (l *loader) entries() error {
 // retained reads space r of every account.
 func (l *loader) retained() error {
 	var next []byte
+	var m broker.Message // borrowed by l.v, one at a time: there may be millions
 	return l.engine.scan(firstTree(), lastKey, func(b []byte, value func() ([]byte, error)) ([]byte, error) {
 		k, err := parseKey(b)
 		if err != nil {
@@ -226,11 +227,10 @@ func (l *loader) retained() error {
 		if err != nil {
 			return nil, err
 		}
-		m, err := decodeMessage(append([]byte(nil), v...), k.top)
-		if err != nil {
+		if err := readMessage(&m, v, k.top); err != nil {
 			return nil, named(err, "the retained message of topic %q in account %d", k.rest, k.account)
 		}
-		return nil, l.v.Retained(k.top, k.account, m)
+		return nil, l.v.Retained(k.top, k.account, &m)
 	})
 }
 

@@ -57,8 +57,17 @@ const latestStamp = 1e17
 // decodeMessage makes a whole message of the tree top. It borrows value, which
 // the caller therefore gives away.
 func decodeMessage(value []byte, top auth.AccountID) (*broker.Message, error) {
+	m := &broker.Message{}
+	if err := readMessage(m, value, top); err != nil {
+		return nil, err
+	}
+	return m.MarkKept(), nil
+}
+
+// readMessage is decodeMessage into m.
+func readMessage(m *broker.Message, value []byte, top auth.AccountID) error {
 	d := newDecoder(value)
-	m := &broker.Message{Top: top}
+	*m = broker.Message{Top: top}
 	m.QoS, m.Retain = d.flags("flags")
 	m.Expires = d.time("expires")
 	if m.Stamp = d.time("stamp"); m.Stamp > latestStamp {
@@ -69,10 +78,7 @@ func decodeMessage(value []byte, top auth.AccountID) (*broker.Message, error) {
 	m.Topic = d.bytes("topic")
 	m.Forward = d.bytes("properties")
 	m.Payload = d.bytes("payload")
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	return m.MarkKept(), nil
+	return d.end()
 }
 
 // entries is the value of space q: queue entries of one message and, in the first
