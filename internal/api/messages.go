@@ -141,18 +141,18 @@ func placed(e Error, index int, alone bool) Error {
 // readMessage checks one item by its schema, then what no schema says.
 func (s *server) readMessage(raw json.RawMessage) (broker.Submission, error) {
 	var f messageFields
-	if err := s.decodeStrict(s.message, "", raw, &f); err != nil {
+	if err := s.decodeInto(s.message, "", raw, &f); err != nil {
 		return broker.Submission{}, err
 	}
 	return f.submission()
 }
 
-// decodeStrict decodes one JSON value that must fit a schema. field is its name, where
-// it has one.
-func (s *server) decodeStrict(schema *huma.Schema, field string, raw []byte, v any) error {
+// decodeInto decodes one JSON value, which has passed checkJSON and must fit a schema.
+// field is its name, where it has one.
+func (s *server) decodeInto(schema *huma.Schema, field string, raw []byte, v any) error {
 	var value any
-	if err := decodeJSON(raw, &value); err != nil {
-		reason := err.Error()
+	if err := json.Unmarshal(raw, &value); err != nil {
+		reason := "is not valid JSON"
 		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			reason = "a number is out of range"
 		}

@@ -359,3 +359,24 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkPublishMessages posts 1,000 messages a request.
+func BenchmarkPublishMessages(b *testing.B) {
+	s := New(Config{Broker: &dropper{}}).(*server)
+	var list []string
+	for i := range maxItems {
+		list = append(list, `{"topic":"devices/`+strconv.Itoa(i)+`/state","payload":"`+strings.Repeat("x", 300)+`","retain":true}`)
+	}
+	body := []byte("[" + strings.Join(list, ",") + "]")
+	b.ReportAllocs()
+	for b.Loop() {
+		var l messageList
+		if err := decodeJSON(body, &l); err != nil {
+			b.Fatal(err)
+		}
+		if list, _, _ := s.readMessages(&l); len(list) != maxItems {
+			b.Fatal(len(list))
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*maxItems), "ns/message")
+}

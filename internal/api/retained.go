@@ -249,7 +249,11 @@ func (s *server) readQuery(in *messagePick) (data queryFields, err error) {
 	if in.Data == "" {
 		return data, nil
 	}
-	if err := s.decodeStrict(s.query, "data", []byte(in.Data), &data); err != nil {
+	raw := []byte(in.Data)
+	if err := checkJSON(raw); err != nil {
+		return data, fieldFault("data", err.Error())
+	}
+	if err := s.decodeInto(s.query, "data", raw, &data); err != nil {
 		return data, err
 	}
 	for name, twice := range map[string]bool{

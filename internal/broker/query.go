@@ -2,10 +2,10 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"alcove/internal/auth"
+	"alcove/internal/mqtt"
 )
 
 // RetainedQuery asks for retained messages.
@@ -28,10 +28,7 @@ type RetainedQuery struct {
 }
 
 // errDeletions tells that an account has too many bulk deletions under way.
-var errDeletions = errors.New("broker: too many deletions of retained messages are under way in the account")
-
-// errNoAccount tells that a query names an account which is not there.
-var errNoAccount = errors.New("broker: no such account")
+var errDeletions = &mqtt.Error{Code: mqtt.ServerBusy, Reason: "too many deletions of retained messages are under way in the account"}
 
 // Retained gives the retained messages that q asks for, one after the other, to
 // yield, until that returns false; no lock is held then, and it may take its time.
@@ -74,7 +71,7 @@ func (b *Broker) RetainedUse(account auth.AccountID) (count int, bytes int64) {
 func (b *Broker) query(q RetainedQuery, visit func(*Namespace, blob) bool) error {
 	ns, ok := b.namespace(q.Account)
 	if !ok {
-		return errNoAccount
+		return auth.ErrNotFound
 	}
 	family := []*Namespace{ns}
 	if q.Recursive {
@@ -129,7 +126,7 @@ func (b *Broker) queryOne(q *RetainedQuery, sel *selection, ns *Namespace, visit
 func (b *Broker) DeleteRetained(ctx context.Context, account auth.AccountID, filter string, may func(topic []byte) bool) (count int, err error) {
 	ns, ok := b.namespace(account)
 	if !ok {
-		return 0, errNoAccount
+		return 0, auth.ErrNotFound
 	}
 	d := b.newDeletion(ns, filter, may)
 	if d == nil {
