@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -27,6 +30,8 @@ type benchOptions struct {
 	versions []string
 	json     bool
 	quiet    bool
+	memory   bool
+	rest     string
 	tls      client.TLSFiles
 }
 
@@ -34,7 +39,7 @@ func newBench() *cobra.Command {
 	var o benchOptions
 	var about strings.Builder
 	for _, s := range bench.Scenarios() {
-		fmt.Fprintf(&about, "  %-11s %s\n", s.Name, s.About)
+		fmt.Fprintf(&about, "  %-18s %s\n", s.Name, s.About)
 	}
 	cmd := &cobra.Command{
 		Use:   "bench <scenario>…",
@@ -52,7 +57,7 @@ func newBench() *cobra.Command {
 	f.DurationVar(&o.Duration, "duration", 5*time.Second, "time that is measured")
 	f.DurationVar(&o.Warmup, "warmup", time.Second, "time before that")
 	f.StringSliceVar(&o.versions, "versions", []string{"4"}, "protocol versions, one run each: 3, 4, 5")
-	f.IntVar(&o.Payload, "payload", 0, "payload in bytes, at least 20 (default 64)")
+	f.IntVar(&o.Payload, "payload", 0, "payload in bytes, at least 20 (default 64; 300 of JSON for filters)")
 	f.IntVar(&o.QoS, "qos", -1, "QoS 0, 1 or 2 (default the scenario's)")
 	f.IntVar(&o.Connections, "connections", 0, "connections in all (default the scenario's)")
 	f.IntVar(&o.Count, "count", 0, "subscriptions or messages, for scenarios that have a number of them")
@@ -60,6 +65,8 @@ func newBench() *cobra.Command {
 	f.IntVar(&o.Batch, "batch", 0, "messages in one write (default 32; 1 at a rate)")
 	f.Float64Var(&o.Rate, "rate", 0, "messages a second in all: an open loop that measures latency")
 	f.IntVar(&o.Threads, "threads", 0, "threads of the driver (default half the processors)")
+	f.BoolVar(&o.memory, "memory", false, "in an account of its own that keeps nothing on disk: needs --rest and the operator's token")
+	f.StringVar(&o.rest, "rest", "http://127.0.0.1:8080", "the broker's REST interface, to make that account")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per run")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress lines")
 	f.StringVar(&o.tls.CAFile, "cafile", "", "certificates to trust, PEM")
@@ -88,16 +95,11 @@ func (o *benchOptions) run(cmd *cobra.Command, names []string) error {
 	defer stop()
 	table := newBenchTable(cmd.OutOrStdout())
 	for _, name := range names {
-		for _, v := range o.versions {
-			cfg := o.Config
-			cfg.Scenario = name
-			if cfg.Version, err = parseVersion(v); err != nil {
-				return err
-			}
-			res, err := bench.Run(ctx, cfg)
-			if err != nil {
-				return err
-			}
+		results, err := o.measure(ctx, name)
+		if err != nil {
+			return err
+		}
+		for _, res := range results {
 			if !o.json {
 				table.add(res)
 				continue
@@ -108,6 +110,54 @@ func (o *benchOptions) run(cmd *cobra.Command, names []string) error {
 		}
 	}
 	return table.Flush()
+}
+
+// measure runs one scenario by each protocol version, or by the one it is about.
+func (o *benchOptions) measure(ctx context.Context, name string) (results []*bench.Result, err error) {
+	s, known := bench.Find(name)
+	versions := o.versions
+	if s.Version() != 0 {
+		versions = versions[:min(1, len(versions))]
+	}
+	cfg := o.Config
+	cfg.Scenario = name
+	if known && (o.memory || s.Memory()) {
+		token, remove, err := o.memoryAccount(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, remove()) }()
+		cfg.Token = token
+	}
+	for _, v := range versions {
+		if cfg.Version, err = parseVersion(v); err != nil {
+			return nil, err
+		}
+		res, err := bench.Run(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, res)
+	}
+	return results, nil
+}
+
+// memoryAccount makes an account that keeps nothing on disk and returns its token and
+// what removes it [EXT-ACC-5].
+func (o *benchOptions) memoryAccount(ctx context.Context) (token string, remove func() error, err error) {
+	rest := restOptions{url: o.rest, token: o.Token, tls: o.tls}
+	var made []accountView
+	body := []any{map[string]any{"name": "bench", "settings": map[string]any{"durability": "memory"}}}
+	if err := rest.call(ctx, "POST", "/platform/customers", body, &made); err != nil {
+		return "", nil, fmt.Errorf("an account in memory: %w", err)
+	}
+	if len(made) != 1 || made[0].Token == nil {
+		return "", nil, errors.New("an account in memory: the broker answered without its token")
+	}
+	path := "/platform/customers/" + strconv.FormatInt(made[0].ID, 10)
+	return made[0].Token.Key, func() error {
+		return rest.call(context.WithoutCancel(ctx), "DELETE", path, nil, nil)
+	}, nil
 }
 
 // parseVersion reads a protocol version as people write it: the level, the number, or
@@ -124,10 +174,12 @@ func parseVersion(s string) (mqtt.Version, error) {
 	return 0, fmt.Errorf("protocol version %q is not 31, 311 or 5", s)
 }
 
-// benchTable prints results as rows.
+// benchTable prints results as rows, and below them what they tell about retained
+// messages as a database.
 type benchTable struct {
 	*tabwriter.Writer
-	rows int
+	rows   int
+	stored []*bench.Result
 }
 
 func newBenchTable(w io.Writer) *benchTable {
@@ -139,10 +191,26 @@ func (t *benchTable) add(r *bench.Result) {
 		fmt.Fprintln(t, "scenario\tMQTT\tQoS\tin/s\tout/s\tCPU µs/msg\tp50 µs\tp99 µs\tp99.9 µs\tRSS MB\tB/conn\tB/sub\tlost\tdup\torder\terrors\t")
 	}
 	t.rows++
+	if r.StoredPerS > 0 {
+		t.stored = append(t.stored, r)
+	}
 	fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n",
 		r.Scenario, r.Version, r.QoS, r.InPerS, r.OutPerS, figure(r.CPUPerMsg, 3), figure(r.P50, 0), figure(r.P99, 0),
 		figure(r.P999, 0), figure(float64(r.RSS)/1e6, 1), figure(r.RSSPerConn, 0), figure(r.RSSPerSub, 0),
 		r.Lost, r.Duplicated, r.OutOfOrder, r.Errors)
+}
+
+// Flush writes the tables.
+func (t *benchTable) Flush() error {
+	if len(t.stored) > 0 {
+		fmt.Fprintln(t, "\nscenario\tmessages\tstored/s\tupdates/s\tB each\tselectors p50 µs\tp99 µs\tCPU µs\tsince p50 µs\tp99 µs\tCPU µs\tdeleted/s\t")
+	}
+	for _, r := range t.stored {
+		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t\n",
+			r.Scenario, r.Count, r.StoredPerS, r.UpdatesPerS, figure(r.RSSPerRetained, 0), figure(r.SelectP50, 0), figure(r.SelectP99, 0),
+			figure(r.CPUPerSelect, 0), figure(r.SinceP50, 0), figure(r.SinceP99, 0), figure(r.CPUPerSince, 0), r.DeletedPerS)
+	}
+	return t.Writer.Flush()
 }
 
 // figure prints a number, or a dash for what was not measured.

@@ -3,12 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"debug/elf"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -21,7 +23,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,8 +43,10 @@ type maker struct {
 	name    string
 	version string
 	token   string
-	// command gives the command line which serves on addr, with TLS or without.
-	command func(o options, addr string, tls bool) ([]string, error)
+	// command gives the command line which serves at a site.
+	command func(o options, at site) ([]string, error)
+	// noWebSocket is set for a build that does not speak it.
+	noWebSocket bool
 	// data is a directory of one run, empty for none; it is emptied between runs.
 	data string
 }
@@ -90,13 +94,11 @@ func makeAlcove(_ context.Context, o options) (*maker, error) {
 	data := filepath.Join(o.dir, "data")
 	return &maker{
 		name: "alcove", version: "this tree", token: token, data: data,
-		command: func(o options, addr string, tls bool) ([]string, error) {
-			mqtt, mqtts := addr, "off"
-			if tls {
-				mqtt, mqtts = "off", addr
-			}
-			return []string{filepath.Join(o.dir, "alcove"), "serve", "--mqtt", mqtt, "--mqtts", mqtts,
-				"--http", "off", "--https", "off", "--data", data}, nil
+		command: func(o options, at site) ([]string, error) {
+			listen := map[transport]string{overTCP: "off", overTLS: "off", overWS: cmp.Or(at.rest, "off")}
+			listen[at.transport] = at.address
+			return []string{filepath.Join(o.dir, "alcove"), "serve", "--mqtt", listen[overTCP], "--mqtts", listen[overTLS],
+				"--http", listen[overWS], "--https", "off", "--data", data}, nil
 		},
 	}, nil
 }
@@ -114,9 +116,12 @@ func makeGoPeer(name, module string) func(context.Context, options) (*maker, err
 		}
 		return &maker{
 			name: name, version: strings.TrimSpace(string(version)),
-			command: func(o options, addr string, tls bool) ([]string, error) {
-				args := []string{bin, "--listen", addr}
-				if tls {
+			command: func(o options, at site) ([]string, error) {
+				args := []string{bin, "--listen", at.address}
+				switch at.transport {
+				case overWS:
+					args = append(args, "--ws")
+				case overTLS:
 					args = append(args, "--cert", filepath.Join(o.dir, "cert.pem"), "--key", filepath.Join(o.dir, "key.pem"))
 				}
 				return args, nil
@@ -137,27 +142,42 @@ func makeMosquitto(ctx context.Context, o options) (*maker, error) {
 		}
 	}
 	help, _ := exec.CommandContext(ctx, bin, "-h").CombinedOutput() // exits with 3 by habit
-	m := &maker{name: "mosquitto", version: "unknown"}
+	m := &maker{name: "mosquitto", version: "unknown", noWebSocket: !links(bin, "libwebsockets")}
 	if v := mosquittoVersion.FindSubmatch(help); v != nil {
 		m.version = string(v[1])
 	}
-	m.command = func(o options, addr string, tls bool) ([]string, error) {
+	m.command = func(o options, at site) ([]string, error) {
 		file := filepath.Join(o.dir, "mosquitto.conf")
-		return []string{bin, "-c", file}, os.WriteFile(file, mosquittoConfig(o, addr, tls), 0o644)
+		return []string{bin, "-c", file}, os.WriteFile(file, mosquittoConfig(o, at), 0o644)
 	}
 	return m, nil
 }
 
+// links tells whether a program is linked to a library of that name. Debian's
+// mosquitto, for one, has been built with WebSocket and without.
+func links(program, library string) bool {
+	file, err := elf.Open(program)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	libraries, err := file.ImportedLibraries()
+	return err == nil && slices.ContainsFunc(libraries, func(name string) bool { return strings.HasPrefix(name, library) })
+}
+
 // mosquittoConfig raises what would lose messages or stop a run, and sends at once.
-func mosquittoConfig(o options, addr string, tls bool) []byte {
-	host, port, _ := net.SplitHostPort(addr)
+func mosquittoConfig(o options, at site) []byte {
+	host, port, _ := net.SplitHostPort(at.address)
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "listener %s %s\nallow_anonymous true\npersistence false\nlog_type none\n", port, host)
+	if at.transport == overWS {
+		b.WriteString("protocol websockets\n")
+	}
 	b.WriteString("set_tcp_nodelay true\nmax_inflight_messages 0\nmax_queued_messages 0\nmax_queued_bytes 0\n")
 	if me, err := user.Current(); err == nil {
 		fmt.Fprintf(&b, "user %s\n", me.Username)
 	}
-	if tls {
+	if at.transport == overTLS {
 		fmt.Fprintf(&b, "certfile %s\nkeyfile %s\n", filepath.Join(o.dir, "cert.pem"), filepath.Join(o.dir, "key.pem"))
 	}
 	return b.Bytes()
@@ -165,10 +185,10 @@ func mosquittoConfig(o options, addr string, tls bool) []byte {
 
 // sample starts the broker, runs one scenario against it and ends it.
 func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, o.duration+sampleTime)
+	r := findRow(scenario)
+	ctx, cancel := context.WithTimeout(ctx, o.duration+r.limit)
 	defer cancel()
-	tls := strings.HasSuffix(scenario, "-tls")
-	addr, err := freeAddress()
+	at, err := newSite(r)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +197,7 @@ func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample
 			return nil, err
 		}
 	}
-	args, err := m.command(o, addr, tls)
+	args, err := m.command(o, at)
 	if err != nil {
 		return nil, err
 	}
@@ -202,10 +222,10 @@ func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample
 			<-ended
 		}
 	}()
-	if err := awaitListener(ctx, addr, ended); err != nil {
+	if err := awaitListener(ctx, at.address, ended); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, last(log.String()))
 	}
-	return m.drive(ctx, o, scenario, addr, broker.Process.Pid)
+	return m.drive(ctx, o, r, r.driverArgs(o, at, m.token, broker.Process.Pid))
 }
 
 // sockets are the addresses in a network error, which are different in each run.
@@ -213,16 +233,8 @@ var sockets = regexp.MustCompile(`(read|write|dial) tcp \S+: `)
 
 // drive runs `alcove bench`. taskset replaces itself by the broker, so that the
 // broker's process id is the one that was started.
-func (m *maker) drive(ctx context.Context, o options, scenario, addr string, pid int) (*sample, error) {
-	url := "mqtt://" + addr
-	if strings.HasSuffix(scenario, "-tls") {
-		url = "mqtts://" + addr
-	}
-	args := []string{filepath.Join(o.dir, "alcove"), "bench", scenario, "--url", url, "--pid", strconv.Itoa(pid),
-		"--duration", o.duration.String(), "--insecure", "--json", "--quiet"}
-	if m.token != "" {
-		args = append(args, "--token", m.token)
-	}
+func (m *maker) drive(ctx context.Context, o options, r row, args []string) (*sample, error) {
+	args = append([]string{filepath.Join(o.dir, "alcove")}, args...)
 	driver := pinned(ctx, o.pin, "1", args)
 	var out, errs bytes.Buffer
 	driver.Stdout, driver.Stderr = &out, &errs
@@ -233,6 +245,7 @@ func (m *maker) drive(ctx context.Context, o options, scenario, addr string, pid
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil {
 		return nil, fmt.Errorf("reading the driver's result: %w", err)
 	}
+	r.check(m, &s)
 	return &s, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -23,12 +22,31 @@ type sample struct {
 	RSS           float64 `json:"rss_bytes"`
 	RSSPerConn    float64 `json:"rss_per_conn_bytes"`
 	RSSPerSub     float64 `json:"rss_per_subscription_bytes"`
+	Count         int     `json:"count"`
+	PayloadBytes  int     `json:"payload_bytes"`
 	Sent          uint64  `json:"sent"`
 	Lost          uint64  `json:"lost"`
 	Duplicated    uint64  `json:"duplicated"`
 	OutOfOrder    uint64  `json:"out_of_order"`
 	Errors        uint64  `json:"errors"`
 	FirstError    string  `json:"first_error"`
+	OwnProperties int     `json:"own_properties"`
+	stored
+}
+
+// stored are a sample's figures of retained messages as a database.
+type stored struct {
+	StoredPerS     float64 `json:"stored_per_s"`
+	UpdatesPerS    float64 `json:"updates_per_s"`
+	CPUPerUpdate   float64 `json:"cpu_us_per_update"`
+	SelectP50      float64 `json:"select_p50_us"`
+	SelectP99      float64 `json:"select_p99_us"`
+	CPUPerSelect   float64 `json:"cpu_us_per_select"`
+	SinceP50       float64 `json:"since_p50_us"`
+	SinceP99       float64 `json:"since_p99_us"`
+	CPUPerSince    float64 `json:"cpu_us_per_since"`
+	DeletedPerS    float64 `json:"deleted_per_s"`
+	RSSPerRetained float64 `json:"rss_per_retained_bytes"`
 }
 
 // line tells a sample in the progress.
@@ -37,6 +55,10 @@ func (s *sample) line(broker string) string {
 		count(s.InPerS), count(s.OutPerS), number(s.CPUPerMsg), number(s.P99))
 	if s.RSSPerConn > 0 {
 		text += fmt.Sprintf(", %s B/conn", number(s.RSSPerConn))
+	}
+	if s.StoredPerS > 0 {
+		text += fmt.Sprintf(", stored %s/s, updated %s/s, %s B each, p50 of a question %s and %s µs",
+			count(s.StoredPerS), count(s.UpdatesPerS), number(s.RSSPerRetained), number(s.SelectP50), number(s.SinceP50))
 	}
 	if faults := s.faults(); faults != "" {
 		text += ", " + faults
@@ -115,70 +137,6 @@ func begins(prefixes ...string) func(string) bool {
 	}
 }
 
-// traffic accepts the scenarios that are about messages.
-func traffic(scenario string) bool { return !begins("subs", "connect", "idle")(scenario) }
-
-// figures are the tables of the document: each shows one figure of every scenario
-// that has it.
-var figures = []struct {
-	title, about string
-	of           func(*sample) float64
-	show         func(float64) string
-	in           func(scenario string) bool // the scenarios that this figure is about
-}{
-	{"Broker CPU per message", "µs of the broker's own CPU time, messages in and out counted; less is better.",
-		func(s *sample) float64 { return s.CPUPerMsg }, number, traffic},
-	{"Messages in", "per second; more is better.", func(s *sample) float64 { return s.InPerS }, count, traffic},
-	{"Messages out", "per second; more is better.", func(s *sample) float64 { return s.OutPerS }, count, traffic},
-	{"Broker CPU per publish", "µs, where subscriptions are many and messages few; less is better.",
-		func(s *sample) float64 { return s.CPUPerPublish }, number, begins("subs")},
-	{"Broker CPU per connection opened", "µs; less is better.",
-		func(s *sample) float64 { return s.CPUPerConnect }, number, begins("connect", "idle")},
-	{"Latency, median", "µs; less is better.", func(s *sample) float64 { return s.P50 }, number, begins("latency")},
-	{"Latency, p99", "µs; less is better.", func(s *sample) float64 { return s.P99 }, number, begins("latency")},
-	{"Latency, p99.9", "µs; less is better.", func(s *sample) float64 { return s.P999 }, number, begins("latency")},
-	{"Memory per idle connection", "bytes of resident memory, each connection with one subscription; less is better.",
-		func(s *sample) float64 { return s.RSSPerConn }, count, begins("idle")},
-	{"Memory per subscription", "bytes of resident memory; less is better.",
-		func(s *sample) float64 { return s.RSSPerSub }, count, begins("subs")},
-}
-
-// markdown writes the whole document.
-func (t table) markdown(o options, makers []*maker) string {
-	var b strings.Builder
-	b.WriteString("# Alcove beside its peers\n\n")
-	fmt.Fprintf(&b, "Made by `%s` on a machine of %d shared cores", command(o), runtime.NumCPU())
-	if o.pin {
-		b.WriteString(", broker pinned to one (Go brokers with GOMAXPROCS=1), driver to another")
-	} else {
-		b.WriteString(", nothing pinned")
-	}
-	fmt.Fprintf(&b, ". Medians of %d interleaved runs of %s each; every run has a fresh broker.\n", o.rounds, o.duration)
-	b.WriteString("Absolute figures move with the machine; the ratios of one run hold better. ")
-	b.WriteString("A ratio is Alcove's figure divided by the peer's.\n\n| broker | version |\n|---|---|\n")
-	for _, m := range makers {
-		fmt.Fprintf(&b, "| %s | %s |\n", m.name, m.version)
-	}
-	for _, f := range figures {
-		about := o
-		about.scenarios = nil
-		for _, scenario := range o.scenarios {
-			if f.in(scenario) {
-				about.scenarios = append(about.scenarios, scenario)
-			}
-		}
-		rows := t.rows(about, makers, f.of, f.show)
-		if rows == "" {
-			continue
-		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s%s", f.title, f.about, heading(makers), rows)
-	}
-	b.WriteString("\n## Correctness\n\nEvery message carries a sequence number. ")
-	b.WriteString("Sum over all runs of what was lost, duplicated, out of order or failed:\n\n")
-	b.WriteString(t.faults(o, makers))
-	return b.String()
-}
-
 // command is what made the document.
 func command(o options) string {
 	var flags []string
@@ -188,7 +146,10 @@ func command(o options) string {
 	if o.duration.Seconds() != 5 {
 		flags = append(flags, "--duration "+o.duration.String())
 	}
-	if strings.Join(o.scenarios, ",") != defaultScenarios {
+	if o.retained != usualRetained && slices.ContainsFunc(o.scenarios, func(s string) bool { return findRow(s).stored }) {
+		flags = append(flags, fmt.Sprintf("--retained %d", o.retained))
+	}
+	if strings.Join(o.scenarios, ",") != defaultScenarios() {
 		flags = append(flags, "--scenarios "+strings.Join(o.scenarios, ","))
 	}
 	target := "make bench"

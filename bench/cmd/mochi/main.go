@@ -1,5 +1,5 @@
 // Command mochi runs the mochi-mqtt broker as a peer for the comparison: one TCP (or,
-// with a certificate, TLS) listener, everybody allowed, nothing kept on disk.
+// with a certificate, TLS, or WebSocket) listener, everybody allowed, nothing kept on disk.
 package main
 
 import (
@@ -21,15 +21,16 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:1883", "address of the MQTT listener")
 	cert := flag.String("cert", "", "certificate file: the listener speaks TLS")
 	key := flag.String("key", "", "key file of the certificate")
+	ws := flag.Bool("ws", false, "the listener speaks WebSocket")
 	flag.Parse()
-	if err := serve(*listen, *cert, *key); err != nil {
+	if err := serve(*listen, *cert, *key, *ws); err != nil {
 		fmt.Fprintln(os.Stderr, "mochi:", err)
 		os.Exit(1)
 	}
 }
 
 // serve runs the broker until a signal.
-func serve(listen, cert, key string) error {
+func serve(listen, cert, key string, ws bool) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	capabilities := mqtt.NewDefaultServerCapabilities()
@@ -53,7 +54,11 @@ func serve(listen, cert, key string) error {
 		}
 		config.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
 	}
-	if err := broker.AddListener(listeners.NewTCP(config)); err != nil {
+	var listener listeners.Listener = listeners.NewTCP(config)
+	if ws {
+		listener = listeners.NewWebsocket(config)
+	}
+	if err := broker.AddListener(listener); err != nil {
 		return err
 	}
 	if err := broker.Serve(); err != nil {

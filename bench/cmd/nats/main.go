@@ -22,15 +22,16 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:1883", "address of the MQTT listener")
 	cert := flag.String("cert", "", "certificate file: the listener speaks TLS")
 	key := flag.String("key", "", "key file of the certificate")
+	ws := flag.Bool("ws", false, "the listener speaks WebSocket, under the path /mqtt")
 	flag.Parse()
-	if err := serve(*listen, *cert, *key); err != nil {
+	if err := serve(*listen, *cert, *key, *ws); err != nil {
 		fmt.Fprintln(os.Stderr, "nats:", err)
 		os.Exit(1)
 	}
 }
 
 // serve runs the broker until a signal.
-func serve(listen, cert, key string) error {
+func serve(listen, cert, key string, ws bool) error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	host, portText, err := net.SplitHostPort(listen)
@@ -72,6 +73,10 @@ func serve(listen, cert, key string) error {
 		}
 		options.MQTT.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}}
 		options.MQTT.TLSTimeout = 60
+	}
+	if ws {
+		options.MQTT.Port = server.RANDOM_PORT // MQTT over WebSocket needs MQTT itself too
+		options.Websocket = server.WebsocketOpts{Host: host, Port: port, NoTLS: true}
 	}
 	broker, err := server.NewServer(options)
 	if err != nil {

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -31,7 +30,6 @@ type scatter struct {
 	at     []int // offsets of the numbers within a packet
 	digits int
 	count  uint32 // numbers 0 to count-1
-	fan    uint64 // deliveries expected of each message
 	serial bool   // in turn rather than at random
 }
 
@@ -40,13 +38,15 @@ type cell struct {
 	mu      sync.Mutex
 	version mqtt.Version
 	qos     mqtt.QoS
+	form    form
 	pace    pace
 	scatter *scatter
+	judge   judge  // nil: every subscriber gets every message, in order
+	fan     uint64 // with a judge: deliveries expected of each message
 	meter   *meter
 	pubs    []*publisher
 	subs    []*link
-	stopped bool // publishers send no more
-	seen    uint64
+	stopped bool       // publishers send no more
 	hist    *Histogram // of an open loop
 	first   error
 }
@@ -59,6 +59,7 @@ type publisher struct {
 	tmpl     template
 	sent     uint64
 	acked    uint64
+	got      uint64 // deliveries of its messages
 	floor    uint64 // every subscriber has seen the messages below it
 	behind   int    // subscribers below floor + quantum
 	rng      *rand.Rand
@@ -85,8 +86,8 @@ func (c *cell) credit(p *publisher) int {
 	}
 	switch {
 	case c.pace.rate > 0 || c.pace.alone:
-	case c.scatter != nil:
-		n = min(n, c.pace.window-int(p.sent-c.seen/c.scatter.fan))
+	case c.judge != nil:
+		n = min(n, c.pace.window-int(p.sent-p.got/c.fan))
 	default:
 		n = min(n, c.pace.window-int(p.sent-p.floor))
 	}
@@ -159,26 +160,20 @@ func (s *scatter) set(p *publisher, i int) {
 	}
 }
 
-// deliver checks the payload of a PUBLISH received on l. Called with c.mu held.
-func (c *cell) deliver(l *link, payload []byte, now int64) error {
-	if len(payload) < stampSize {
+// deliver checks a PUBLISH received on l. Called with c.mu held.
+func (c *cell) deliver(l *link, topic, payload []byte, now int64) error {
+	number, seq, due, ok := c.form.read(payload)
+	if !ok || number >= uint32(len(l.flows)) {
 		return errAlien
 	}
-	number := binary.LittleEndian.Uint32(payload)
-	if number >= uint32(len(l.flows)) {
-		return errAlien
-	}
-	seq := binary.LittleEndian.Uint64(payload[4:])
-	switch f := &l.flows[number]; {
-	case c.scatter == nil:
-		f.see(seq)
-	case c.scatter.serial:
-		f.seeOnce(seq)
-	default:
-		f.seeScattered(seq)
+	c.pubs[number].got++
+	if c.judge == nil {
+		l.flows[number].see(seq)
+	} else if err := c.judge.see(l, number, seq, topic); err != nil {
+		c.fail(err)
 	}
 	if c.hist != nil && c.meter.measuring.Load() {
-		c.hist.Record(now - int64(binary.LittleEndian.Uint64(payload[12:])))
+		c.hist.Record(now - due)
 	}
 	return nil
 }
@@ -186,7 +181,7 @@ func (c *cell) deliver(l *link, payload []byte, now int64) error {
 // advance raises the floors of the publishers after l has received. Called with c.mu
 // held.
 func (c *cell) advance(l *link) {
-	if c.scatter != nil || c.pace.rate > 0 {
+	if c.judge != nil || c.pace.rate > 0 {
 		return
 	}
 	q := c.quantum()
@@ -231,15 +226,15 @@ func (c *cell) unstick() {
 	for _, p := range c.pubs {
 		for _, s := range c.subs {
 			f := &s.flows[p.number]
-			if f.next < p.sent && c.scatter == nil {
+			if f.next < p.sent && c.judge == nil {
 				f.lost += p.sent - f.next
 				f.next = p.sent
 			}
 		}
-		if c.scatter == nil {
+		if c.judge == nil {
 			p.floor, p.behind = p.sent, len(c.subs)
 		} else {
-			c.seen = p.sent * c.scatter.fan
+			p.got = max(p.got, p.sent*c.fan) // tally counts by the flows
 		}
 	}
 	c.fill(c.meter.now())
@@ -249,16 +244,20 @@ func (c *cell) unstick() {
 func (c *cell) settled() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var sent uint64
 	for _, p := range c.pubs {
 		if !p.link.idle() || c.qos > 0 && p.acked < p.sent {
 			return false
 		}
-		sent += p.sent
 		if c.pace.limit > 0 && p.sent < c.pace.limit {
 			return false
 		}
-		if c.scatter != nil || c.pace.alone {
+		if c.pace.alone {
+			continue
+		}
+		if c.judge != nil {
+			if p.got < p.sent*c.fan {
+				return false
+			}
 			continue
 		}
 		for _, s := range c.subs {
@@ -267,7 +266,7 @@ func (c *cell) settled() bool {
 			}
 		}
 	}
-	return c.scatter == nil || c.pace.alone || c.seen >= sent*c.scatter.fan
+	return true
 }
 
 // fail keeps the first error of the cell. Called with c.mu held.

@@ -4,7 +4,7 @@ package bench
 // they are counted as lost at once.
 const maxMissing = 100_000
 
-// maxBits bounds the numbers of which a flow remembers that they have come.
+// maxBits bounds the numbers of which is remembered that they have come.
 const maxBits = 1 << 28
 
 // flow is what one subscriber has seen of one publisher.
@@ -13,8 +13,8 @@ type flow struct {
 	missing map[uint64]struct{} // numbers below next that have not come
 	lost    uint64              // numbers no longer remembered as missing
 
-	passed     uint64   // the last mark of its publisher's floor that it has passed
-	bits       []uint64 // which numbers have come, where they come in any order
+	passed     uint64 // the last mark of its publisher's floor that it has passed
+	came       bitset // which numbers have come, where they come in any order
 	received   uint64
 	duplicated uint64
 	disordered uint64
@@ -63,20 +63,32 @@ func (f *flow) absent(sent uint64) uint64 {
 	return n
 }
 
+// bitset is a set of numbers up to maxBits.
+type bitset []uint64
+
+// add puts n into the set and reports whether it was new; a number beyond the bound
+// always is.
+func (b *bitset) add(n uint64) bool {
+	word, bit := n/64, uint64(1)<<(n%64)
+	if word >= maxBits/64 {
+		return true
+	}
+	for uint64(len(*b)) <= word {
+		*b = append(*b, 0)
+	}
+	if (*b)[word]&bit != 0 {
+		return false
+	}
+	(*b)[word] |= bit
+	return true
+}
+
 // seeOnce counts a message of a publisher whose messages come in any order.
 func (f *flow) seeOnce(seq uint64) {
 	f.received++
-	word, bit := int(seq/64), uint64(1)<<(seq%64)
-	if word >= maxBits/64 {
-		return
-	}
-	for len(f.bits) <= word {
-		f.bits = append(f.bits, 0)
-	}
-	if f.bits[word]&bit != 0 {
+	if !f.came.add(seq) {
 		f.duplicated++
 	}
-	f.bits[word] |= bit
 }
 
 // seeScattered counts a message of a publisher whose messages go to many topics, of

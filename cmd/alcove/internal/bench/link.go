@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,9 @@ type link struct {
 	loop  *loop
 	slot  int
 	pub   *publisher // nil for a subscriber
+	place int        // of a subscriber, within its cell
 	flows []flow     // of a subscriber, by publisher
+	own   int        // the broker's user properties on the first delivery; -1: none has come
 
 	tail    []byte // the beginning of a packet whose rest has not come
 	out     []byte // what the socket has not taken yet
@@ -79,7 +82,11 @@ func (l *link) feed(b []byte, now int64) error {
 			if err != nil {
 				return err
 			}
-			if err := c.deliver(l, payload, now); err != nil {
+			if l.own < 0 {
+				l.own = ownProperties(c.version, b[:size])
+			}
+			topic := b[head+2 : head+2+int(b[head])<<8+int(b[head+1])]
+			if err := c.deliver(l, topic, payload, now); err != nil {
 				return err
 			}
 			seen++
@@ -100,7 +107,6 @@ func (l *link) feed(b []byte, now int64) error {
 	}
 	l.tail = append(l.tail[:0], b...)
 	if seen > 0 {
-		c.seen += seen
 		c.meter.received.Add(seen)
 		c.advance(l)
 	}
@@ -222,6 +228,7 @@ func (l *link) driveWriter(kick <-chan struct{}) {
 // hello is how one connection introduces itself.
 type hello struct {
 	id      string
+	version mqtt.Version // 0: the run's
 	clean   bool
 	eager   bool   // do not wait for SUBACK: retained messages may come before it
 	expiry  uint32 // seconds, MQTT 5
@@ -256,7 +263,8 @@ func (r *run) connect(ctx context.Context, h hello) (net.Conn, error) {
 }
 
 func (r *run) introduce(conn net.Conn, h hello) error {
-	c := mqtt.Connect{Version: r.cfg.Version, CleanStart: h.clean, ClientID: []byte(h.id), Props: mqtt.NewConnectProps()}
+	version := cmp.Or(h.version, r.cfg.Version)
+	c := mqtt.Connect{Version: version, CleanStart: h.clean, ClientID: []byte(h.id), Props: mqtt.NewConnectProps()}
 	if r.cfg.Token != "" {
 		c.HasUsername, c.Username = true, []byte(r.cfg.Token)
 	}
@@ -281,7 +289,7 @@ func (r *run) introduce(conn net.Conn, h hello) error {
 			n++
 		}
 		id++
-		if _, err := conn.Write(subscribeBytes(nil, r.cfg.Version, id, rest[:n], h.qos)); err != nil {
+		if _, err := conn.Write(subscribeBytes(nil, version, id, rest[:n], h.qos)); err != nil {
 			return err
 		}
 		rest = rest[n:]

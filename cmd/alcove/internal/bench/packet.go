@@ -8,34 +8,30 @@ import (
 	"alcove/internal/mqtt"
 )
 
-// stampSize is the part of a payload that the driver uses: the publisher's number
-// (4 bytes), the sequence number (8) and the time at which it was due (8).
-const stampSize = 20
-
-// MinPayload is the smallest payload of a measured message, in bytes.
-const MinPayload = stampSize
-
 // template is a run of equal PUBLISH packets whose stamps are filled in before each
 // write.
 type template struct {
 	packets []byte
-	size    int  // bytes of one packet
-	stamp   int  // offset of the stamp within a packet
-	id      int  // offset of the packet identifier; 0 for QoS 0
+	size    int // bytes of one packet
+	stamp   int // offset of the stamp within a packet
+	id      int // offset of the packet identifier; 0 for QoS 0
+	form    form
 	bare    bool // the payload has no room for a stamp
 }
 
-// newTemplate encodes count PUBLISH packets of the given shape.
+// newTemplate encodes count PUBLISH packets of the given shape, with binary stamps.
 func newTemplate(v mqtt.Version, topic string, qos mqtt.QoS, payload, count int) template {
-	p := mqtt.Publish{Topic: []byte(topic), QoS: qos, Payload: make([]byte, payload)}
-	for i := range p.Payload {
-		p.Payload[i] = 'a' + byte(i%26)
-	}
+	return binaryForm.template(v, topic, qos, payload, count)
+}
+
+// template encodes count PUBLISH packets with payloads of this form.
+func (f form) template(v mqtt.Version, topic string, qos mqtt.QoS, payload, count int) template {
+	p := mqtt.Publish{Topic: []byte(topic), QoS: qos, Payload: f.payload(payload)}
 	if qos > 0 {
 		p.PacketID = 1
 	}
 	one := p.Append(nil, v)
-	t := template{size: len(one), stamp: len(one) - payload, bare: payload < stampSize}
+	t := template{size: len(one), stamp: len(one) - payload, form: f, bare: payload < f.least()}
 	if qos > 0 {
 		t.id = len(one) - payload - 2
 		if v == mqtt.V5 {
@@ -57,10 +53,7 @@ func (t *template) set(i int, publisher uint32, seq uint64, due int64) {
 	if t.bare {
 		return
 	}
-	s := b[t.stamp : t.stamp+stampSize]
-	binary.LittleEndian.PutUint32(s, publisher)
-	binary.LittleEndian.PutUint64(s[4:], seq)
-	binary.LittleEndian.PutUint64(s[12:], uint64(due))
+	t.form.write(b[t.stamp:], publisher, seq, due)
 }
 
 // retain sets the RETAIN flag of all packets.
@@ -129,6 +122,28 @@ func publishBody(v mqtt.Version, first byte, body []byte) (payload []byte, id ui
 		return nil, 0, errShort
 	}
 	return body[at:], id, nil
+}
+
+// ownProperties counts those user properties of a PUBLISH that Alcove sets itself.
+func ownProperties(v mqtt.Version, packet []byte) int {
+	if v != mqtt.V5 {
+		return 0
+	}
+	h, n, err := mqtt.DecodeHeader(packet)
+	if err != nil {
+		return 0
+	}
+	var p mqtt.Publish
+	if p.DecodeFromServer(v, h, packet[n:]) != nil {
+		return 0
+	}
+	count := 0
+	for _, key := range []string{"timestamp", "token_id", "cid"} {
+		if _, ok := p.Props.User.Get(key); ok {
+			count++
+		}
+	}
+	return count
 }
 
 // ackBytes appends the shortest form of a PUBACK, PUBREC, PUBREL or PUBCOMP, which is

@@ -52,6 +52,7 @@ type Result struct {
 	Rates
 	Latency
 	Memory
+	Database
 	Counts
 }
 
@@ -82,6 +83,25 @@ type Memory struct {
 	RSSPerSub  float64 `json:"rss_per_subscription_bytes,omitempty"`
 }
 
+// Database is what retained messages cost that are many: stored, then updated at
+// random, then asked for ten at a time by selectors and by time, then deleted. The
+// times of questions go from the SUBSCRIBE to the last message, in microseconds; their
+// CPU time includes an UNSUBSCRIBE.
+type Database struct {
+	StoredPerS     float64 `json:"stored_per_s,omitempty"`
+	CPUPerStore    float64 `json:"cpu_us_per_store,omitempty"`
+	UpdatesPerS    float64 `json:"updates_per_s,omitempty"`
+	CPUPerUpdate   float64 `json:"cpu_us_per_update,omitempty"`
+	SelectP50      float64 `json:"select_p50_us,omitempty"`
+	SelectP99      float64 `json:"select_p99_us,omitempty"`
+	CPUPerSelect   float64 `json:"cpu_us_per_select,omitempty"`
+	SinceP50       float64 `json:"since_p50_us,omitempty"`
+	SinceP99       float64 `json:"since_p99_us,omitempty"`
+	CPUPerSince    float64 `json:"cpu_us_per_since,omitempty"`
+	DeletedPerS    float64 `json:"deleted_per_s,omitempty"`
+	RSSPerRetained float64 `json:"rss_per_retained_bytes,omitempty"` // beside the payload
+}
+
 // Counts are of all messages of a run, the warm-up included.
 type Counts struct {
 	Sent       uint64 `json:"sent"`
@@ -91,6 +111,9 @@ type Counts struct {
 	OutOfOrder uint64 `json:"out_of_order"`
 	Errors     uint64 `json:"errors"`
 	FirstError string `json:"first_error,omitempty"`
+	// OwnProperties is how many of the broker's three user properties the first
+	// delivery to each subscriber had, the fewest of all [EXT-UP-1] [EXT-UP-2].
+	OwnProperties int `json:"own_properties,omitempty"`
 }
 
 // run is one measurement under way.
@@ -120,8 +143,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, fmt.Errorf("unknown scenario %q; there are: %s", cfg.Scenario, strings.Join(Names(), ", "))
 	}
 	s.complete(&cfg)
-	if cfg.Payload < MinPayload {
-		return nil, fmt.Errorf("payload of %d bytes: at least %d are needed for the sequence number and the time", cfg.Payload, MinPayload)
+	if least := s.form.least(); cfg.Payload < least {
+		return nil, fmt.Errorf("payload of %d bytes: at least %d are needed for the sequence number and the time", cfg.Payload, least)
 	}
 	if cfg.QoS > 2 {
 		return nil, fmt.Errorf("QoS %d does not exist", cfg.QoS)
@@ -136,7 +159,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err := s.measure(ctx, r, res); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	res.Errors = r.meter.errors.Load()
+	res.Errors += r.meter.errors.Load()
 	return res, nil
 }
 
@@ -345,6 +368,7 @@ func (d *drive) end() {
 func (d *drive) tally(res *Result) {
 	var hist, late Histogram
 	var first error
+	own := -1
 	for _, c := range d.cells {
 		c.mu.Lock()
 		var sent, got, again uint64
@@ -356,13 +380,18 @@ func (d *drive) tally(res *Result) {
 				got += f.received
 				again += f.duplicated
 				res.OutOfOrder += f.disordered
-				if c.scatter == nil && !c.pace.alone {
+				if c.judge == nil && !c.pace.alone {
 					res.Lost += f.absent(p.sent)
 				}
 			}
 		}
-		if s := c.scatter; s != nil && !c.pace.alone && sent*s.fan > got-again {
-			res.Lost += sent*s.fan - (got - again)
+		for _, s := range c.subs {
+			if s.own >= 0 && (own < 0 || s.own < own) {
+				own = s.own
+			}
+		}
+		if c.judge != nil && !c.pace.alone && sent*c.fan > got-again {
+			res.Lost += sent*c.fan - (got - again)
 		}
 		res.Duplicated += again
 		res.Sent += sent
@@ -383,6 +412,7 @@ func (d *drive) tally(res *Result) {
 	if first != nil {
 		res.FirstError = first.Error()
 	}
+	res.OwnProperties = max(0, own)
 }
 
 // rates fills in what two samples tell about the time between them.

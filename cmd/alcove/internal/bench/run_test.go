@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,19 +88,45 @@ func (f *fakeBroker) handle(conn net.Conn, p []byte, head int) {
 		}
 		codes := []mqtt.ReasonCode{}
 		for filter := range s.Filters() {
-			f.subs[string(filter)] = append(f.subs[string(filter)], conn)
+			key := fakeKey(string(filter))
+			f.subs[key] = append(f.subs[key], conn)
 			codes = append(codes, 0)
 		}
 		conn.Write((&mqtt.Suback{PacketID: s.PacketID, Codes: codes}).Append(nil, mqtt.V311))
 	case mqtt.TypePublish:
 		topic := string(p[head+2 : head+2+int(p[head+1])])
 		f.n++
-		if out := f.harm(f.n, p); len(out) > 0 {
-			for _, s := range f.subs[topic] {
-				s.Write(out)
-			}
+		out := f.harm(f.n, p)
+		if len(out) == 0 {
+			return
+		}
+		for _, s := range f.subs[topic] {
+			s.Write(out)
+		}
+		prefix := strings.Join(strings.Split(topic, "/")[:2], "/")
+		for _, s := range f.subs["#"+prefix] {
+			s.Write(out)
+		}
+		if members := f.subs["$"+prefix]; len(members) > 0 {
+			members[f.n%len(members)].Write(out)
 		}
 	}
+}
+
+// fakeKey is what the fake broker makes of a filter: conditions are left out, a share
+// group is its topics' first two words, and so is what has words with commas.
+func fakeKey(filter string) string {
+	if rest, ok := strings.CutPrefix(filter, "$filter/"); ok {
+		_, filter, _ = strings.Cut(rest, "/")
+	}
+	words := strings.Split(filter, "/")
+	switch {
+	case words[0] == "$share":
+		return "$" + strings.Join(words[2:4], "/")
+	case strings.Contains(filter, ","):
+		return "#" + strings.Join(words[:2], "/")
+	}
+	return filter
 }
 
 func load(t *testing.T, addr string, change func(*Config)) *Result {

@@ -20,8 +20,12 @@ type Scenario struct {
 	window      int
 	rate        float64
 	batch       int
-	tls         bool // wants an endpoint of TLS
-	ws          bool
+	form        form
+	sticky      bool         // its share group is sticky
+	tls         bool         // wants an endpoint of TLS
+	ws          bool         // wants one of WebSocket
+	version     mqtt.Version // 0: as configured
+	memory      bool         // for an account that keeps nothing on disk
 
 	// shape splits a number of connections into cells with so many publishers and
 	// subscribers each; nil for scenarios of another kind.
@@ -35,6 +39,7 @@ const (
 	usualPayload = 64
 	usualWindow  = 1024
 	usualBatch   = 32
+	jsonPayload  = 300
 )
 
 func pairs(n int) (int, int, int)  { return max(1, n/2), 1, 1 }
@@ -59,6 +64,18 @@ var scenarios = []Scenario{
 	{Name: "connect", About: "connections opened as fast as they are accepted: CPU each", connections: 19_500, measure: measureConnect},
 	{Name: "drain", About: "messages queued for offline sessions, QoS 1, then fetched", connections: 10, count: 100_000, qos: 1, window: 100, measure: measureDrain},
 	{Name: "retained", About: "retained messages stored under as many topics, then fetched", connections: 10, count: 100_000, qos: 1, window: 500, measure: measureRetained},
+	{Name: "v5-r13", About: "r13 by MQTT 5, with the broker's user properties on each delivery", connections: 120, version: mqtt.V5, shape: r13},
+	{Name: "v5-pair", About: "pair by MQTT 5, with the same", connections: 100, version: mqtt.V5, shape: pairs},
+	{Name: "filter-plain", About: "pair with JSON payloads of 300 bytes, unfiltered", connections: 100, payload: jsonPayload, form: jsonForm, shape: pairs},
+	{Name: "filter-1", About: "the same, each subscription with an expression that lets everything pass", connections: 100, payload: jsonPayload, form: jsonForm, shape: pairs, measure: measurePairs},
+	{Name: "filter-1000", About: "50 publishers, 1,000 subscribers of one topic by an expression each, of which a message meets one", connections: 50, count: filterKeys, payload: jsonPayload, form: jsonForm, window: 64, measure: measureFilters},
+	{Name: "selector", About: "random topics among 100 subscriptions with 1,000 words at each of two levels, of which each meets 4", connections: 100, window: 256, measure: measureSelectors},
+	{Name: "shared", About: "16 publishers over 1,000 topics, a share group of 16, QoS 0", connections: 32, count: 1000, window: 256, measure: measureGroup},
+	{Name: "sticky", About: "the same with a sticky group: 1,000 fingerprints", connections: 32, count: 1000, window: 256, sticky: true, measure: measureGroup},
+	{Name: "shared-qos1", About: "shared by QoS 1", connections: 32, count: 1000, qos: 1, window: 100, measure: measureGroup},
+	{Name: "sticky-qos1", About: "sticky by QoS 1", connections: 32, count: 1000, qos: 1, window: 100, sticky: true, measure: measureGroup},
+	{Name: "retained-db", About: "retained messages as a database: stored, updated at random, asked for by selectors and by time", connections: 10, count: 1_000_000, qos: 1, window: 500, measure: measureDatabase},
+	{Name: "retained-db-memory", About: "the same in an account that keeps nothing on disk", connections: 10, count: 1_000_000, qos: 1, window: 500, memory: true, measure: measureDatabase},
 }
 
 // Scenarios returns all scenarios in the order in which they are shown.
@@ -86,6 +103,13 @@ func Find(name string) (Scenario, bool) {
 	return Scenario{}, false
 }
 
+// Version returns the protocol version that the scenario is about; 0: any.
+func (s Scenario) Version() mqtt.Version { return s.version }
+
+// Memory reports whether the scenario is about an account that keeps nothing on disk.
+// Its caller gives it the token of such an account.
+func (s Scenario) Memory() bool { return s.memory }
+
 // complete puts the scenario's sizes where the configuration has none.
 func (s Scenario) complete(cfg *Config) {
 	if cfg.QoS < 0 {
@@ -107,6 +131,9 @@ func (s Scenario) complete(cfg *Config) {
 	cfg.Batch = min(cfg.Batch, cfg.Window)
 	if cfg.Duration == 0 {
 		cfg.Duration = 5 * time.Second
+	}
+	if s.version != 0 {
+		cfg.Version = s.version
 	}
 	if cfg.Version == 0 {
 		cfg.Version = mqtt.V311

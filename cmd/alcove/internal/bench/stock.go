@@ -124,10 +124,10 @@ func measureSubscriptions(ctx context.Context, r *run, res *Result) error {
 	for _, conn := range conns {
 		c.join(conn, 1)
 	}
-	topic, s := r.scattered(wild)
+	topic, s, fan := r.scattered(wild)
 	tmpl := newTemplate(r.cfg.Version, topic, c.qos, r.cfg.Payload, r.cfg.Batch)
 	s.locate(tmpl)
-	c.scatter = s
+	c.scatter, c.judge, c.fan = s, orderJudge{}, fan
 	c.enter(sender[0], tmpl, 0)
 	d, err := r.begin([]*cell{c})
 	if err != nil {
@@ -168,13 +168,13 @@ func (r *run) filters(wild bool) []hello {
 	return greetings
 }
 
-func (r *run) scattered(wild bool) (topic string, s *scatter) {
-	s = &scatter{digits: digits, count: uint32(r.cfg.Count), fan: 1}
+func (r *run) scattered(wild bool) (topic string, s *scatter, fan uint64) {
+	s = &scatter{digits: digits, count: uint32(r.cfg.Count)}
 	if wild {
-		s.count, s.fan = uint32(max(1, r.cfg.Count/2)), 2
-		return fmt.Sprintf("bench/%s/%s/%s", r.name, numberMark, numberMark), s
+		s.count = uint32(max(1, r.cfg.Count/2))
+		return fmt.Sprintf("bench/%s/%s/%s", r.name, numberMark, numberMark), s, 2
 	}
-	return fmt.Sprintf("bench/%s/%s/value", r.name, numberMark), s
+	return fmt.Sprintf("bench/%s/%s/value", r.name, numberMark), s, 1
 }
 
 // numberMark stands in a template's topic where the digits of a number go.
@@ -343,7 +343,8 @@ func measureRetained(ctx context.Context, r *run, res *Result) error {
 			c.pace.alone, c.pace.limit = true, each
 			tmpl := newTemplate(r.cfg.Version, fmt.Sprintf("bench/%s/%d/%s", r.name, i, numberMark), c.qos, payload, r.cfg.Batch)
 			tmpl.retain()
-			c.scatter = &scatter{digits: digits, count: uint32(each), fan: 1, serial: true}
+			c.scatter = &scatter{digits: digits, count: uint32(each), serial: true}
+			c.judge, c.fan = onceJudge{}, 1
 			c.scatter.locate(tmpl)
 			c.enter(conns[i], tmpl, i)
 			cells[i] = c

@@ -13,7 +13,7 @@ import (
 
 // newCell makes a cell with the run's settings.
 func (r *run) newCell() *cell {
-	c := &cell{version: r.cfg.Version, qos: mqtt.QoS(r.cfg.QoS), meter: r.meter}
+	c := &cell{version: r.cfg.Version, qos: mqtt.QoS(r.cfg.QoS), form: r.s.form, meter: r.meter}
 	c.pace = pace{window: r.cfg.Window, batch: r.cfg.Batch, rate: r.cfg.Rate}
 	if r.cfg.Rate > 0 {
 		c.hist = new(Histogram)
@@ -23,7 +23,7 @@ func (r *run) newCell() *cell {
 
 // join adds a subscriber to a cell of the given number of publishers.
 func (c *cell) join(conn net.Conn, pubs int) {
-	c.subs = append(c.subs, &link{cell: c, conn: conn, fd: -1, flows: make([]flow, pubs)})
+	c.subs = append(c.subs, &link{cell: c, conn: conn, fd: -1, place: len(c.subs), own: -1, flows: make([]flow, pubs)})
 }
 
 // enter adds a publisher to a cell.
@@ -35,12 +35,17 @@ func (c *cell) enter(conn net.Conn, tmpl template, place int) {
 
 // build opens the connections of a traffic scenario: subscribers first.
 func (r *run) build(ctx context.Context) ([]*cell, error) {
+	return r.buildWith(ctx, func(topic string) string { return topic })
+}
+
+// buildWith is build with filters made from the cells' topics.
+func (r *run) buildWith(ctx context.Context, filter func(topic string) string) ([]*cell, error) {
 	n, pubs, subs := r.s.shape(r.cfg.Connections)
 	qos := mqtt.QoS(r.cfg.QoS)
 	var greetings []hello
 	for i := range n {
 		for range subs {
-			greetings = append(greetings, hello{id: r.clientID(), clean: true, filters: []string{r.topic(i)}, qos: qos})
+			greetings = append(greetings, hello{id: r.clientID(), clean: true, filters: []string{filter(r.topic(i))}, qos: qos})
 		}
 	}
 	for range n * pubs {
@@ -58,7 +63,7 @@ func (r *run) build(ctx context.Context) ([]*cell, error) {
 		for j := range subs {
 			c.join(conns[i*subs+j], pubs)
 		}
-		tmpl := newTemplate(r.cfg.Version, r.topic(i), qos, r.cfg.Payload, r.cfg.Batch)
+		tmpl := r.s.form.template(r.cfg.Version, r.topic(i), qos, r.cfg.Payload, r.cfg.Batch)
 		for j := range pubs {
 			own := tmpl
 			own.packets = append([]byte(nil), tmpl.packets...)
@@ -77,6 +82,11 @@ func measureTraffic(ctx context.Context, r *run, res *Result) error {
 	if err != nil {
 		return err
 	}
+	return r.drive(ctx, cells, res)
+}
+
+// drive runs cells for the time that is measured.
+func (r *run) drive(ctx context.Context, cells []*cell, res *Result) error {
 	for _, c := range cells {
 		c.pace.start = r.meter.now() + int64(10*time.Millisecond)
 	}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// row is a scenario of `alcove bench` and what the comparison must know to run it.
+type row struct {
+	name string
+	// brokers can run it; nil: all can. Others have a dash.
+	brokers   []string
+	transport transport
+	rest      bool // the driver needs Alcove's REST interface
+	stored    bool // its size is --retained
+	// limit is what a sample may take beyond the time that it measures; 0: sampleTime.
+	limit time.Duration
+}
+
+// transport is how the driver reaches the broker; it is also the scheme of the URL.
+type transport string
+
+const (
+	overTCP transport = "mqtt"
+	overTLS transport = "mqtts"
+	overWS  transport = "ws"
+)
+
+// The brokers that have a feature: nats-server has neither MQTT 5 nor share groups.
+var (
+	alcoveOnly   = []string{"alcove"}
+	withVersion5 = []string{"alcove", "mosquitto", "mochi"}
+	withShares   = []string{"alcove", "mosquitto", "mochi"}
+)
+
+// databaseTime bounds a sample of ten million retained messages.
+const databaseTime = 30 * time.Minute
+
+// rows are those of the usual table, in their order.
+var rows = []row{
+	{name: "r13"}, {name: "pair"}, {name: "fan500"}, {name: "fanin"},
+	{name: "qos1-100"}, {name: "qos1-20"}, {name: "qos2-20"}, {name: "latency"},
+	{name: "v5-r13", brokers: withVersion5}, {name: "v5-pair", brokers: withVersion5},
+	{name: "filter-plain"},
+	{name: "filter-1", brokers: alcoveOnly},
+	{name: "filter-1000", brokers: alcoveOnly},
+	{name: "selector", brokers: alcoveOnly},
+	{name: "shared", brokers: withShares},
+	{name: "sticky", brokers: alcoveOnly},
+	{name: "shared-qos1", brokers: withShares},
+	{name: "sticky-qos1", brokers: alcoveOnly},
+	{name: "idle"}, {name: "idle-tls", transport: overTLS}, {name: "idle-ws", transport: overWS},
+	{name: "subs-exact"}, {name: "subs-wild"}, {name: "connect"},
+	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
+	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
+}
+
+// defaultScenarios are the names of all rows.
+func defaultScenarios() string {
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.name
+	}
+	return strings.Join(names, ",")
+}
+
+// findRow returns the row of a scenario. One that is not in the table, which the
+// driver may know all the same, is run against every broker over TCP.
+func findRow(scenario string) row {
+	for _, r := range rows {
+		if r.name == scenario {
+			if r.transport == "" {
+				r.transport = overTCP
+			}
+			if r.limit == 0 {
+				r.limit = sampleTime
+			}
+			return r
+		}
+	}
+	return row{name: scenario, transport: overTCP, limit: sampleTime}
+}
+
+// fits tells whether a broker can run the row.
+func (r row) fits(m *maker) bool {
+	if r.transport == overWS && m.noWebSocket {
+		return false
+	}
+	return r.brokers == nil || slices.Contains(r.brokers, m.name)
+}
+
+// site is where a broker is to listen in one run.
+type site struct {
+	address   string
+	transport transport
+	rest      string // address of Alcove's REST interface; empty: none
+}
+
+// newSite finds free addresses for a row.
+func newSite(r row) (at site, err error) {
+	at.transport = r.transport
+	if at.address, err = freeAddress(); err != nil {
+		return at, err
+	}
+	if r.rest {
+		at.rest, err = freeAddress()
+	}
+	return at, err
+}
+
+// url is what the driver is given. nats-server speaks MQTT over WebSocket under this
+// path alone; the others do under any.
+func (s site) url() string {
+	if s.transport == overWS {
+		return "ws://" + s.address + "/mqtt"
+	}
+	return string(s.transport) + "://" + s.address
+}
+
+// driverArgs are the arguments of `alcove bench` for a row.
+func (r row) driverArgs(o options, at site, token string, pid int) []string {
+	args := []string{"bench", r.name, "--url", at.url(), "--pid", strconv.Itoa(pid),
+		"--duration", o.duration.String(), "--insecure", "--json", "--quiet"}
+	if token != "" {
+		args = append(args, "--token", token)
+	}
+	if at.rest != "" {
+		args = append(args, "--rest", "http://"+at.rest)
+	}
+	if r.stored {
+		args = append(args, "--count", strconv.Itoa(o.retained))
+	}
+	return args
+}
+
+// check adds to the faults what a sample of the row must have and has not.
+func (r row) check(m *maker, s *sample) {
+	if m.name == "alcove" && strings.HasPrefix(r.name, "v5-") && s.OwnProperties != ownProperties {
+		s.Errors++
+		s.FirstError = fmt.Sprintf("a delivery carries %d of the broker's %d user properties", s.OwnProperties, ownProperties)
+	}
+}
+
+// ownProperties are timestamp, token_id and cid.
+const ownProperties = 3
