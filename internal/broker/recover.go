@@ -215,8 +215,11 @@ func (r *recovery) Retained(top, account auth.AccountID, m *Message) error {
 // without a member were only waiting for their record's removal.
 func (r *recovery) finish(t *Turn) {
 	for _, ns := range r.b.namespaces {
-		// The clock may have run ahead of the time before.
-		ns.outrun(min(ns.retained.index(), r.now.UnixMicro()+stampAhead))
+		// The clock may have run ahead of the time before, and have given stamps that
+		// are not stored.
+		if latest := ns.retained.index(); latest >= r.now.UnixMicro() {
+			ns.outrun(min(latest+1e6, r.now.UnixMicro()+stampAhead))
+		}
 	}
 	for _, x := range r.shared {
 		x.sub.more.group = x.sub.s.ns.group(x.f)

@@ -154,7 +154,7 @@ func parseStamp(v []byte) (micros int64, ok bool) {
 	for i := max(point, 0); i < 6; i++ {
 		micros *= 10
 	}
-	return micros, micros > 0
+	return max(micros, 1), true // 0 is no timestamp
 }
 
 // appendStamp writes microseconds as UNIX seconds with six decimals.
