@@ -114,6 +114,7 @@ func (s *Session) page(t *Turn, a *attachment, r *replay) (more bool) {
 		if more {
 			continue
 		}
+		room.rows -= retainedSeek // an account costs something, empty or not
 		r.family, r.limits = r.family[1:], r.limits[1:]
 		r.begin()
 	}
