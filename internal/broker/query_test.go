@@ -211,3 +211,59 @@ func TestRetainedStress(t *testing.T) {
 		t.Error("deleted though nobody waits")
 	}
 }
+
+// TestRetainedBomb: many clients subscribe to everything where very much is retained.
+// Each gets it all, a page at a time, so that others come between; what waits is a
+// position [EXT-RET-4]. Row 55 of the attacks.
+func TestRetainedBomb(t *testing.T) {
+	x := newBulkBroker(t, store.NewMemory(), "memory")
+	const n, clients = 20_000, 10
+	x.turn.Begin(time.Now())
+	for i := range n {
+		x.publish = mqtt.Publish{Topic: fmt.Appendf(nil, "bomb/%d", i), Payload: []byte("x"), Retain: true}
+		if err := x.link.Publish(x.turn, &x.publish); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.turn.End()
+	var outs []*mute
+	for i := range clients {
+		out := &mute{}
+		outs = append(outs, out)
+		link := x.connect(t, out, fmt.Sprint("c", i))
+		var p mqtt.Subscribe
+		p.PacketID = 1
+		p.Add([]string{"#", "bomb/+"}[i%2], mqtt.SubscribeOptions{})
+		raw := p.Append(nil, mqtt.V5)
+		h, m, _ := mqtt.DecodeHeader(raw)
+		var q mqtt.Subscribe
+		if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := link.Subscribe(x.turn, &q); err != nil {
+			t.Fatal(err)
+		}
+		x.turn.End()
+	}
+	for busy := true; busy; {
+		busy = false
+		for _, out := range outs {
+			if len(out.posted) == 0 {
+				continue
+			}
+			f, before := out.posted[0], out.sent
+			out.posted = out.posted[1:]
+			f(x.turn)
+			x.turn.End()
+			busy = true
+			if got := out.sent - before; got > 100 || len(out.posted) > 1 {
+				t.Fatalf("%d messages in one step, %d steps posted", got, len(out.posted))
+			}
+		}
+	}
+	for i, out := range outs {
+		if out.sent != n {
+			t.Errorf("client %d got %d messages of %d", i, out.sent, n)
+		}
+	}
+}
