@@ -156,9 +156,14 @@ func (s *Session) publishDeletion(t *Turn, a *attachment, p *mqtt.Publish) error
 		x.typ = mqtt.TypePubrec
 	}
 	rights, qos := a.rights, p.QoS
+	s.mu.Lock()
+	if _, held := s.received[p.PacketID]; held && qos == mqtt.QoS2 {
+		s.received[p.PacketID] = x.later // a repetition, on whatever connection, waits as well
+	}
+	s.mu.Unlock()
 	ok := t.deleteRetained(s.ns, f.Inner, rights.MayPublish, func(t *Turn, count int, ticket uint64) {
 		if qos != mqtt.QoS0 {
-			s.deleted(t, a, &x, count, ticket)
+			s.deleted(t, &x, count, ticket)
 		}
 	})
 	if !ok {
@@ -179,7 +184,7 @@ func (s *Session) publishDeletion(t *Turn, a *attachment, p *mqtt.Publish) error
 // deleted completes the answer x to a PUBLISH that was a bulk deletion. The QoS 2
 // identifier becomes durable only now: after a crash the client's repetition must not
 // pass for one of a deletion that was done.
-func (s *Session) deleted(t *Turn, a *attachment, x *answer, count int, ticket uint64) {
+func (s *Session) deleted(t *Turn, x *answer, count int, ticket uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := x.later
@@ -190,7 +195,7 @@ func (s *Session) deleted(t *Turn, a *attachment, x *answer, count int, ticket u
 	}
 	l.done, l.ticket = true, ticket
 	l.user = mqtt.AppendUser(l.user, "deleted_count", strconv.Itoa(count))
-	if l.placed && s.link.Load() == a {
+	if a := s.link.Load(); l.placed && a != nil {
 		a.out.Wake()
 	}
 }

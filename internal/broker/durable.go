@@ -52,7 +52,10 @@ func (s *Session) enter(t *Turn, a *attachment, sync bool) (ticket uint64) {
 			Filter: sub.key(), Options: sub.options, ID: sub.id,
 		}})
 	}
-	for pid := range s.received {
+	for pid, l := range s.received {
+		if l != nil && !l.done {
+			continue // Session.deleted sees to it
+		}
 		ticket = s.record(t, sync, Record{Kind: KindReceived, PacketID: pid})
 	}
 	return ticket

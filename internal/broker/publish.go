@@ -99,13 +99,14 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 		return true, nil
 	}
 	if p.QoS == mqtt.QoS2 {
-		if _, repeated = s.received[p.PacketID]; repeated {
+		var l *later
+		if l, repeated = s.received[p.PacketID]; repeated {
 			// Whatever the first one wrote is in the pending batch at latest.
 			ticket := uint64(0)
 			if durable, _ := s.durable(); durable {
 				ticket = t.b.commit.latest()
 			}
-			s.answer(t, a, answer{ticket: ticket, typ: mqtt.TypePubrec, pid: p.PacketID})
+			s.answer(t, a, answer{ticket: ticket, typ: mqtt.TypePubrec, pid: p.PacketID, later: l})
 			return true, nil
 		}
 	}
@@ -115,9 +116,9 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 	a.receiving++
 	if p.QoS == mqtt.QoS2 {
 		if s.received == nil {
-			s.received = make(map[uint16]struct{})
+			s.received = make(map[uint16]*later)
 		}
-		s.received[p.PacketID] = struct{}{}
+		s.received[p.PacketID] = nil
 	}
 	return false, nil
 }

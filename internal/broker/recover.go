@@ -75,9 +75,9 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 	r.takeOver(id, s.queue, q)
 	for _, pid := range q.Received {
 		if s.received == nil {
-			s.received = make(map[uint16]struct{})
+			s.received = make(map[uint16]*later)
 		}
-		s.received[pid] = struct{}{}
+		s.received[pid] = nil
 	}
 	ns.sessions[rec.ClientID] = s
 	r.sessions[id] = s

@@ -54,8 +54,8 @@ type Session struct {
 	created    int64
 	detached   int64 // UNIX nanoseconds, 0 while attached
 	subs       subscriptions
-	queue      *queue              // emptyQueue until it is used
-	received   map[uint16]struct{} // QoS 2 identifiers not yet released
+	queue      *queue            // emptyQueue until it is used
+	received   map[uint16]*later // QoS 2 identifiers not yet released; what one's answer waits for, or nil
 	will       *will
 	replays    []*replay
 }
