@@ -3,7 +3,8 @@
 //
 // Fifty publishers send at QoS 1 and 2 into fifty persistent sessions, some online,
 // some coming and going, some offline until the end, while the broker is killed at
-// random moments and started again on the same data. It holds tests only. Its nouns:
+// random moments and started again on the same data. Smaller tests do the same to
+// share groups, ordinary and sticky, and to bulk deletions. It holds tests only. Its nouns:
 // the door (where the living broker is, shut while it is dead), a wire (one
 // synchronous connection), a sender (a publisher with its unacknowledged packets), a
 // taker (a subscriber with its received QoS 2 ids). Invariants: a client's state
