@@ -131,7 +131,8 @@ func runTour(t *testing.T, steps []step) string {
 		t.Fatal(err)
 	}
 	usual := strings.NewReplacer("-p 8883", "-p "+ports["MQTTS"], "--ws ", "--ws -p "+ports["HTTP"]+" ",
-		"localhost:8080", "127.0.0.1:"+ports["HTTP"], "mosquitto_sub ", "mosquitto_sub -p "+ports["MQTT"]+" ")
+		"localhost:8080", "127.0.0.1:"+ports["HTTP"], "mosquitto_sub ", "mosquitto_sub -p "+ports["MQTT"]+" ",
+		"sleep 2", "sleep "+pause)
 	var script bytes.Buffer
 	for i, s := range steps {
 		switch {
