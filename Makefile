@@ -9,7 +9,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(BIN)/home
 endif
 
-.PHONY: all build race test setup unit suites fuzz interop bench bench-unpinned fmt lint clean
+.PHONY: all build race test setup unit suites fuzz interop bench bench-unpinned bench-micro fmt lint clean
 
 all: build
 
@@ -37,6 +37,9 @@ bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performanc
 
 bench-unpinned: ## the same without pinning processes to cores; prints only
 	cd bench && $(GO) run ./cmd/compare --pin=false --out= $(BENCH)
+
+bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries
+	$(GO) run ./scripts/micro $(MICRO)
 
 fmt: ## formats every Go file
 	gofmt -w $$(find . -name '*.go' -not -path '*/node_modules/*')

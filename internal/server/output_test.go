@@ -394,12 +394,21 @@ func TestSizes(t *testing.T) {
 	}
 }
 
+// BenchmarkDeliver is what one delivery costs until the socket is written: by each
+// version, and with the broker's three user properties [EXT-UP-1] [EXT-UP-2].
 func BenchmarkDeliver(b *testing.B) {
-	for _, v := range []mqtt.Version{mqtt.V311, mqtt.V5} {
-		b.Run(v.String(), func(b *testing.B) {
-			x := newBare(b, v, Limits{OutputBytes: 1 << 30})
+	stamps := mqtt.AppendUser([]byte(nil), "timestamp", "1700000000.123456")
+	stamps = mqtt.AppendUser(stamps, "token_id", "1234567")
+	stamps = mqtt.AppendUser(stamps, "cid", "12345")
+	for _, c := range []struct {
+		name    string
+		version mqtt.Version
+		stamps  []byte
+	}{{"3.1.1", mqtt.V311, nil}, {"5.0", mqtt.V5, nil}, {"5.0 with stamps", mqtt.V5, stamps}} {
+		b.Run(c.name, func(b *testing.B) {
+			x := newBare(b, c.version, Limits{OutputBytes: 1 << 30})
 			x.c.out.state |= outBlocked
-			d := &broker.Delivery{Message: message("bench/topic/17", body(64, 'x'))}
+			d := &broker.Delivery{Message: message("bench/topic/17", body(64, 'x')), Stamps: c.stamps}
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
 				x.c.Deliver(x.l.turn, d)

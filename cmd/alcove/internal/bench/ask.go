@@ -72,10 +72,11 @@ const (
 	sendID  = 3
 )
 
-// ask subscribes to a filter, calls each with the topic of every message that comes,
-// and unsubscribes. It returns the time from the SUBSCRIBE to the last message, or to
-// the SUBACK where none came.
-func (a *asker) ask(filter string, each func(topic []byte)) (took time.Duration, err error) {
+// ask subscribes to a filter, calls each with every PUBLISH that comes, and
+// unsubscribes at the SUBACK: so it sees what comes before that, the first page. It
+// returns the time from the SUBSCRIBE to the last message, or to the SUBACK where none
+// came.
+func (a *asker) ask(filter string, each func(h mqtt.Header, body []byte)) (took time.Duration, err error) {
 	a.conn.SetDeadline(time.Now().Add(askTime))
 	a.out = subscribeBytes(a.out[:0], mqtt.V5, askID, []string{filter}, 0)
 	start := time.Now()
@@ -97,7 +98,7 @@ func (a *asker) ask(filter string, each func(topic []byte)) (took time.Duration,
 				return 0, err
 			}
 			took, came = time.Since(start), true
-			each(body[2 : 2+int(body[0])<<8+int(body[1])])
+			each(h, body)
 		case mqtt.TypeSuback:
 			if code := mqtt.ReasonCode(body[len(body)-1]); code.Failed() {
 				return 0, fmt.Errorf("SUBSCRIBE to %.80s… refused: %v", filter, code)
@@ -109,11 +110,27 @@ func (a *asker) ask(filter string, each func(topic []byte)) (took time.Duration,
 				return 0, err
 			}
 		case mqtt.TypeUnsuback:
-			return took, nil // whatever was to come has come before
+			return took, nil // nothing of this question comes after it
 		default:
 			return 0, fmt.Errorf("%v from the broker", h.Type)
 		}
 	}
+}
+
+// stampOf returns the timestamp of a retained message, as the broker writes it
+// [EXT-UP-1].
+func (a *asker) stampOf(topic string) (stamp string, err error) {
+	_, err = a.ask(topic, func(h mqtt.Header, body []byte) {
+		var p mqtt.Publish
+		if p.DecodeFromServer(mqtt.V5, h, body) == nil {
+			v, _ := p.Props.User.Get("timestamp")
+			stamp = string(v)
+		}
+	})
+	if err == nil && stamp == "" {
+		err = fmt.Errorf("the retained message of %s has no timestamp", topic)
+	}
+	return stamp, err
 }
 
 // send publishes a retained message by QoS 1 and waits for the answer.

@@ -155,7 +155,7 @@ func TestRunRefusesSizes(t *testing.T) {
 		{Config{Scenario: "filter-1", Payload: 64}, "payload of 64 bytes"},
 		{Config{Scenario: "filter-1000", Count: 10}, "the number of expressions is 1000"},
 		{Config{Scenario: "selector", Connections: 24}, "at least 25 connections"},
-		{Config{Scenario: "retained-db", Count: 50}, "between 10 and ten million"},
+		{Config{Scenario: "retained-db", Count: 50}, "more than 10 and less than ten million"},
 	} {
 		if _, err := Run(t.Context(), c.cfg); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.cfg, err)
