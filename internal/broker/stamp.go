@@ -21,9 +21,9 @@ const (
 // clock gives the timestamps of one tree of accounts: a top-level account and all
 // below it, since whoever is above sees the messages of them all. Each topic belongs
 // to one of its stripes. A stripe's lock is held from when a message is stamped until
-// it stands in every queue and output: so who sees two messages of a topic sees them
-// in the order of their stamps, whichever loops they came in on [EXT-UP-1]. It comes
-// before Group.mu and Session.mu, and one publish holds one stripe at most.
+// it stands in every queue and output: so who sees two messages of a topic and of one
+// QoS sees them in the order of their stamps, whichever loops they came in on
+// [EXT-UP-1] (QoS 0 may pass what waits for the receiver or the disk). It comes before Group.mu and Session.mu, and one publish holds one stripe at most.
 type clock struct {
 	last    atomic.Int64 // UNIX microseconds
 	_       [56]byte
