@@ -23,7 +23,8 @@ const (
 // to one of its stripes. A stripe's lock is held from when a message is stamped until
 // it stands in every queue and output: so who sees two messages of a topic and of one
 // QoS sees them in the order of their stamps, whichever loops they came in on
-// [EXT-UP-1] (QoS 0 may pass what waits for the receiver or the disk). It comes before Group.mu and Session.mu, and one publish holds one stripe at most.
+// [EXT-UP-1]; QoS 0 may pass what waits for the receiver or the disk. It comes before
+// Group.mu and Session.mu, and one publish holds one stripe at most.
 type clock struct {
 	last    atomic.Int64 // UNIX microseconds
 	_       [56]byte
