@@ -1,8 +1,9 @@
 // Command compare measures Alcove beside its peers, mosquitto, mochi and nats-server, in
 // one interleaved run, and writes the table. `make bench` calls it.
 //
-// It hides how the brokers are built, started and pinned. Its nouns: a maker (how one
-// broker is started), a running broker, a sample (what `alcove bench` measured in one
+// It hides how the brokers are built, started and pinned. Its nouns: a row (a scenario
+// and which brokers can run it), a site (where a broker listens in one run), a maker
+// (how one broker is started), a sample (what `alcove bench` measured in one
 // run), a series (the samples of one broker in one scenario, of which the median
 // counts). Invariants: every sample has a fresh broker; the brokers take turns within
 // each round, so that a slow moment of the machine meets all of them; nothing is left

@@ -9,6 +9,10 @@
 // cells share nothing, so each is driven by one thread. A link is one connection to
 // the broker in raw form: packets are encoded once as templates, and received bytes
 // are parsed where they lie. A flow is what one subscriber has seen of one publisher.
+// A form is how a payload carries the driver's numbers: in binary, or as an object of
+// JSON that conditions can read. A judge tells whether what a subscriber sees is meant
+// for it, where not every subscriber gets every message: filters, selectors, share
+// groups. A database is retained messages by the million; an asker asks for some.
 //
 // # How it measures
 //
@@ -19,7 +23,9 @@
 // shows in every message that it delayed (no coordinated omission).
 //
 // Each payload begins with its publisher's number, a sequence number and the time at
-// which it was due; every subscriber checks every message.
+// which it was due; every subscriber checks every message. What conditions, selectors
+// and groups let through is known exactly, by the rule that made the messages: one too
+// many is an error, one too few is lost.
 //
 // # Ownership
 //
