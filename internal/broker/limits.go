@@ -66,6 +66,10 @@ const (
 	// stampAhead is how far in the future a publisher's timestamp may lie, in
 	// microseconds [EXT-UP-1].
 	stampAhead = 60_000_000
+	// filterBytesPerPacket bounds the text of the filters in one SUBSCRIBE, whose words
+	// and expressions are read in one go: 1,000 filters of 1 KiB,
+	// or 16 of the greatest length.
+	filterBytesPerPacket = 1 << 20
 	// clientIDBytes bounds a Client Identifier.
 	clientIDBytes = 1024
 	// never is a Session Expiry Interval that does not end.

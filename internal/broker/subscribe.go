@@ -30,10 +30,12 @@ func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
 	}
 	ack := &subscribeAck{codes: make([]mqtt.ReasonCode, 0, p.Count)}
 	narrow, refusal := s.narrowing(t, p.User)
+	size := 0
 	for text, options := range p.Filters() {
 		code, reason := mqtt.QuotaExceeded, "more filters than one packet may hold"
+		size += len(text)
 		switch {
-		case len(ack.codes) >= t.b.limits.FiltersPerPacket:
+		case len(ack.codes) >= t.b.limits.FiltersPerPacket || size > filterBytesPerPacket:
 		case refusal != "":
 			code, reason = mqtt.NotAuthorized, refusal
 		default:

@@ -330,6 +330,7 @@ var rows = []struct {
 	{"32 forms of $share", shareForms},
 	{"32 forms of sticky groups", stickyForms},
 	{"33 forms of $filter and of selectors", filterForms},
+	{"33 a SUBSCRIBE of many megabytes", longSubscribe},
 	{"34 internal prefixes", internalPrefixes},
 	{"43 enhanced authentication", enhancedAuth},
 	{"45 PROXY headers of strangers", proxyHeaders},

@@ -177,6 +177,36 @@ func TestRow33_selectorsAreNotExpanded(t *testing.T) {
 	})
 }
 
+// One SUBSCRIBE may not hold its loop for long: what its filters say together is
+// bounded, and those above the bound are refused alone.
+func longSubscribe(t *testing.T, b *alcovetest.Broker) {
+	subs := make([]wire.Sub, 300)
+	for i := range subs {
+		var words []string
+		for j := range 6000 {
+			words = append(words, fmt.Sprintf("%d%c%d", i, 'a'+j%26, j/26))
+		}
+		subs[i].Filter = strings.Join(words, ",")
+	}
+	c := connect(t, b)
+	c.send(wire.Subscribe(v5, 1, nil, subs...))
+	granted := 0
+	for i, r := range c.await(wire.SUBACK).Reasons {
+		switch {
+		case r == 0 && granted == i:
+			granted++
+		case r != 0x97:
+			t.Fatalf("filter %d: %#02x", i, r)
+		}
+	}
+	if size := granted * len(subs[0].Filter); granted == 0 || size > 2<<20 {
+		t.Errorf("%d filters of %d bytes in all are granted", granted, size)
+	}
+	if r := c.subscribe("plain/a,b", 1); r != 1 {
+		t.Errorf("the next SUBSCRIBE: %#02x", r)
+	}
+}
+
 // internalPrefixes is row 34: what begins with "$" or the reserved prefix is
 // reached by no wildcard, and what is the broker's own by nobody [EXT-TOP-1].
 func internalPrefixes(t *testing.T, b *alcovetest.Broker) {

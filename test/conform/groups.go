@@ -66,7 +66,7 @@ var groupCases = []Case{
 		if n := len(all[1].Drain()); n != 5 {
 			k.Errorf("%d of 10 messages at the second member", n)
 		}
-		all[1].Ping() // its answers have been taken
+		all[1].Ping()      // its answers have been taken
 		for i := range 5 { // the first has five in flight, the second none
 			k.numbers(pub, 10+i, 1, 1)
 			all[1].Want(fmt.Sprint(10 + i))
