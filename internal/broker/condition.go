@@ -107,6 +107,7 @@ type judge struct {
 	view    expr.Message
 
 	verdicts []verdict // of the route's conditions
+	steps    int       // spent on m
 }
 
 type verdict uint8
@@ -124,6 +125,9 @@ func verdictOf(ok bool) verdict {
 	return fails
 }
 
+// spent stands in judge.steps once the account has been told that they are.
+const spent = 1 << 40
+
 // forget lets the message go: its memory is about to be used for another one.
 func (j *judge) forget() { j.m = nil }
 
@@ -140,7 +144,16 @@ func (j *judge) begin(n int) {
 func (t *Turn) asks(c *condition, m *Message) bool {
 	j := &t.judge
 	if j.m != m {
-		j.m, j.json, j.parts = m, unknown, false
+		j.m, j.json, j.parts, j.steps = m, unknown, false, 0
+	}
+	if j.steps > messageSteps {
+		t.b.stats.Unasked.Add(1)
+		if j.steps < spent {
+			j.steps = spent // told once for a message
+			t.note(Event{Code: EventMessageDropped, Account: m.Account, Topic: string(m.Topic),
+				Reason: "the expressions of filters ask too much of one message: some were not asked"})
+		}
+		return false
 	}
 	now := float64(t.Now.UnixMicro()) / 1e6
 	if c.message {
@@ -149,12 +162,19 @@ func (t *Turn) asks(c *condition, m *Message) bool {
 			t.view(m)
 			j.message.SetMessage(&j.view, now)
 		}
-		return c.program.Match(&j.message)
+		return j.match(c, &j.message)
 	}
 	if j.json == unknown {
 		j.json = verdictOf(j.payload.SetJSON(m.Payload, now))
 	}
-	return j.json == passes && c.program.Match(&j.payload)
+	return j.json == passes && j.match(c, &j.payload)
+}
+
+// match asks c, and pays for it.
+func (j *judge) match(c *condition, in *expr.Input) bool {
+	ok := c.program.Match(in)
+	j.steps += in.Spent()
+	return ok
 }
 
 // view shows m to "message=" [EXT-FIL-2]: its user properties are those that a

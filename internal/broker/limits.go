@@ -70,6 +70,21 @@ const (
 	// and expressions are read in one go: 1,000 filters of 1 KiB,
 	// or 16 of the greatest length.
 	filterBytesPerPacket = 1 << 20
+	// expressionBytes bounds the memory of an account's distinct expressions, which take
+	// some expressionFactor times the bytes of their sources.
+	expressionBytes    = 64 << 20
+	expressionFactor   = 64
+	expressionOverhead = 512
+	// filterBytes bounds the memory of an account's subscriptions: of each its record
+	// and its text, and for each word of a selector a place in the tree.
+	filterBytes      = 2 << 30
+	filterOverhead   = 160
+	filterWordMemory = 120
+	// messageSteps bounds the steps that an account's conditions may spend on one
+	// message, about 10 ms; what is asked beyond does not match [EXT-EXP-2].
+	messageSteps = 200_000
+	// routeSweep is how often the cached routes that no longer hold are let go.
+	routeSweep = time.Second
 	// clientIDBytes bounds a Client Identifier.
 	clientIDBytes = 1024
 	// never is a Session Expiry Interval that does not end.

@@ -21,6 +21,7 @@ type Namespace struct {
 	settings atomic.Pointer[auth.EffectiveSettings]
 
 	tree     *topic.Tree[*Subscription]
+	quota    filterQuota
 	retained retained
 
 	mu       sync.Mutex

@@ -2,6 +2,8 @@ package broker
 
 import (
 	"slices"
+	"time"
+	"unsafe"
 
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
@@ -50,7 +52,11 @@ type target struct {
 // routeCache keeps routes by namespace and topic. A topic gets its entry when
 // it is seen the second time, so that a flood of topics used once allocates
 // nothing and pushes nothing out.
+//
+// A route that no longer holds would keep alive what has ended, so such ones are let
+// go once in a while (sweep).
 type routeCache struct {
+	swept   time.Time
 	routes  map[routeKey]*route
 	targets int // that the routes have room for
 	seen    [seenSize]uint32
@@ -94,6 +100,19 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	t.resolve(r, ns, topic)
 	c.weigh(r.weight())
 	return r
+}
+
+// sweep lets routes go that no longer hold.
+func (c *routeCache) sweep(now time.Time) {
+	c.swept = now
+	for key, r := range c.routes {
+		// The key is not written to.
+		if !r.holds(key.ns, unsafe.Slice(unsafe.StringData(key.topic), len(key.topic))) {
+			c.targets -= r.weight()
+			delete(c.routes, key)
+		}
+	}
+	c.single = route{}
 }
 
 // weight is what the route has room for.

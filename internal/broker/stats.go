@@ -12,6 +12,7 @@ type Stats struct {
 	DroppedRights atomic.Uint64 // queued for one who may not see it any more
 	DroppedLarge  atomic.Uint64 // over a receiver's Maximum Packet Size
 	Expired       atomic.Uint64 // Message Expiry Interval passed while queued
+	Unasked       atomic.Uint64 // conditions not asked: a message had spent its steps
 	EventsLost    atomic.Uint64 // events beyond eventsPerTurn
 	Sessions      atomic.Int64  // that exist
 	Attached      atomic.Int64  // with a living connection

@@ -120,9 +120,9 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	}
 	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
 	sub.id, sub.options, sub.partial = w.id, o, scope == auth.Partial
-	isNew, ok := s.admit(t, sub, f)
-	if !ok {
-		return mqtt.QuotaExceeded, "the session has too many subscriptions"
+	isNew, refusal := s.admit(t, sub, f)
+	if refusal != "" {
+		return mqtt.QuotaExceeded, refusal
 	}
 	t.note(Event{Code: EventSubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: f.Text})
 	if sub.group() != nil {
@@ -161,12 +161,18 @@ func (b *Broker) grantable(text string, id uint32) (topic.Filter, mqtt.ReasonCod
 	return f, mqtt.Success, ""
 }
 
-// admit installs sub, within the session's bound, and records it.
-func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok bool) {
+// admit installs sub, within the bounds of the session and of the account, and
+// records it.
+func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool, refusal string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.subs.find(sub.filter, sub.given()) == nil && s.subs.len() >= t.b.limits.SubscriptionsEach {
-		return false, false
+	if s.subs.find(sub.filter, sub.given()) == nil {
+		if s.subs.len() >= t.b.limits.SubscriptionsEach {
+			return false, "the session has too many subscriptions"
+		}
+		if refusal := s.ns.quota.refuse(sub); refusal != "" {
+			return false, refusal
+		}
 	}
 	if f.Share != "" {
 		// Namespace.mu comes before Session.mu. Only this loop adds to the
@@ -181,7 +187,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew, ok b
 			Filter: sub.key(), Options: sub.options, ID: sub.id,
 		}})
 	}
-	return isNew, true
+	return isNew, ""
 }
 
 // sendSuback sends a SUBACK that is ripe. The first page of retained messages

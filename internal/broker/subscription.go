@@ -140,6 +140,10 @@ func (sub *Subscription) is(filter string, given auth.AccountID) bool {
 // group the caller changes after it.
 func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 	old := s.subs.put(sub)
+	s.ns.quota.add(sub)
+	if old != nil {
+		s.ns.quota.remove(old)
+	}
 	if old == nil {
 		s.ns.b.stats.Subscriptions.Add(1)
 	}
@@ -158,6 +162,7 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 // [MQTT311-3.10.4-2]. Under s.mu.
 func (s *Session) remove(sub *Subscription) {
 	s.subs.remove(sub)
+	s.ns.quota.remove(sub)
 	s.ns.b.stats.Subscriptions.Add(-1)
 	if sub.group() == nil {
 		s.ns.tree.Remove(sub.inner(), sub)

@@ -38,7 +38,12 @@ type Turn struct {
 func (b *Broker) NewTurn() *Turn { return &Turn{b: b, Now: time.Now()} }
 
 // Begin starts a turn at now.
-func (t *Turn) Begin(now time.Time) { t.Now = now }
+func (t *Turn) Begin(now time.Time) {
+	t.Now = now
+	if now.Sub(t.routes.swept) >= routeSweep {
+		t.routes.sweep(now)
+	}
+}
 
 // Touch notes that o has output to flush at the end of the turn. An Outlet
 // calls it from Deliver, Send and End when it was not already noted by a turn
@@ -68,6 +73,7 @@ func (b *Broker) do(f func(t *Turn)) {
 	t.Begin(time.Now())
 	f(t)
 	t.End()
+	t.routes = routeCache{} // it may lie there for long
 	b.turns.Put(t)
 }
 

@@ -75,6 +75,9 @@ func (in *Input) begin() bool {
 	return in.mode != holdsNothing
 }
 
+// Spent returns the steps that the last evaluation took, at most MaxSteps.
+func (in *Input) Spent() int { return min((allFuel-in.fuel)/stepFuel, MaxSteps) }
+
 // step pays for one node.
 func (in *Input) step() bool {
 	in.fuel -= stepFuel
