@@ -108,5 +108,5 @@ func (t *Turn) deliverQueued(m *Message, tg *target) (stale, matched bool) {
 	if s.enqueue(t, m.Keep(), e) && !durable && a != nil {
 		s.pump(t, a)
 	}
-	return false, true
+	return false, !s.overflowed // else it is about to end
 }

@@ -59,9 +59,9 @@
 // passes. So are: a missing name, a division or modulo by zero, a result or a JSON
 // number beyond float64, a cast that fails, whole-number operands of | ^ & beyond 64
 // bits, an argument that a function has no use for, and more than MaxSteps steps.
-// Parts that are not evaluated do not count: the other branch of ?: and if(), and what
-// follows after || and && are decided. exists(name) asks whether a name is there, and
-// $name is null where it is missing.
+// The branch of ?: and if() that is not taken does not count; what follows after || and
+// && are decided is not evaluated, but the names in it must be there all the same.
+// exists(name) asks whether a name is there, and $name is null where it is missing.
 //
 // # Operators
 //

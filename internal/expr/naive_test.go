@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -178,6 +179,19 @@ func (e *tree) literalMask() bool {
 	return e.op == "" && (e.leaf[0] == '\'' || e.leaf[0] == '"') && strings.Contains(e.leaf, "*")
 }
 
+// lacks tells whether a name is missing in e, outside of branches and of exists().
+func (e *tree) lacks(m *model) bool {
+	switch {
+	case e.op == "exists":
+		return false
+	case e.op == "?:" || e.op == "if":
+		return e.of[0].lacks(m)
+	case e.op == "":
+		return e.has != nil && e.leaf[0] != '$' && !e.has(m)
+	}
+	return slices.ContainsFunc(e.of, func(x *tree) bool { return x.lacks(m) })
+}
+
 // eval is the model's evaluation.
 func (e *tree) eval(m *model) any {
 	switch e.op {
@@ -195,14 +209,20 @@ func (e *tree) eval(m *model) any {
 		}
 		return e.of[2].eval(m)
 	case "||", "&&":
-		for _, of := range e.of {
+		for i, of := range e.of {
 			v := of.eval(m)
 			if (v == noValue{}) {
 				return v
 			}
-			if modelPasses(v) == (e.op == "||") {
-				return e.op == "||"
+			if modelPasses(v) != (e.op == "||") {
+				continue
 			}
+			for _, rest := range e.of[i+1:] {
+				if rest.lacks(m) {
+					return noValue{}
+				}
+			}
+			return e.op == "||"
 		}
 		return e.op == "&&"
 	}

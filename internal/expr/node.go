@@ -53,26 +53,37 @@ func (c *choice) eval(in *Input) (Value, bool) {
 }
 
 // logic is a row of || or of &&: a boolean. What comes after the value that decides
-// is not looked at.
+// is not evaluated, but the names in it must be there.
 type logic struct {
 	or     bool
 	values []node
+	after  [][]*name // for each value the names that stand behind it: see needs
 }
 
 func (l *logic) eval(in *Input) (Value, bool) {
 	if !in.step() {
 		return Value{}, false
 	}
-	for _, n := range l.values {
+	for i, n := range l.values {
 		v, ok := n.eval(in)
 		if !ok {
 			return Value{}, false
 		}
 		if v.Passes() == l.or {
-			return boolean(l.or), true
+			return boolean(l.or), in.hasAll(l.after[i])
 		}
 	}
 	return boolean(!l.or), true
+}
+
+// hasAll tells whether all the names have a value.
+func (in *Input) hasAll(names []*name) bool {
+	for _, n := range names {
+		if in.has(n) != found {
+			return false
+		}
+	}
+	return true
 }
 
 // not is !x: true where x does not pass.

@@ -175,11 +175,11 @@ func (p *parser) row(precedence int) (row []term, e *Error) {
 func join(left node, row []term) node {
 	switch op := row[0].operation; {
 	case op <= opAnd:
-		l := &logic{or: op == opOr, values: []node{left}}
+		values := []node{left}
 		for _, t := range row {
-			l.values = append(l.values, t.value)
+			values = append(values, t.value)
 		}
-		return l
+		return newLogic(op == opOr, values)
 	case op >= opEqual && op <= opGreaterEqual:
 		first := newComparison(left, row[0])
 		if len(row) == 1 {

@@ -36,11 +36,13 @@ var values = []struct{ source, want string }{
 	{"$nope", "null"}, {"$speed", "81"}, {"$nope.a[0].b", "null"}, {`$["no"]`, "false"}, {"$big", undefined},
 
 	// Undefined spreads, except where it is not looked at.
-	{"nope || true", undefined}, {"true || nope", "true"}, {"false && nope", "false"}, {"true && nope", undefined}, {"nope == 1", undefined},
+	{"nope || true", undefined}, {"true || nope", undefined}, {"false && nope", undefined}, {"true || 1 / 0", "true"}, {"false && (1 || nope + 1)", undefined},
+	{"true || $nope", "true"}, {"true || exists(nope)", "true"}, {"true || (1 ? 2 : nope)", "true"}, {"true || if(1, 2, nope)", "true"}, {"true || (nope ? 1 : 2)", undefined},
+	{"true || abs(nope) > 1", undefined}, {"true || 1 < 2 < nope", undefined}, {"true || -nope", undefined}, {"true || !nope", undefined}, {"exists(nope) ? nope > 1 : true", "true"}, {"true && nope", undefined}, {"nope == 1", undefined},
 	{"yes ? 1 : nope", "1"}, {"no ? nope : 2", "2"}, {"if(yes, 1, nope)", "1"}, {"if(no, nope, 2)", "2"}, {"if(nope, 1, 2)", undefined},
 	{"isnull(nope)", undefined}, {"isnull($nope)", "true"}, {"exists(nope)", "false"}, {"exists(nothing)", "true"}, {"exists(position.speed)", "true"},
 	{"exists(list[4])", "true"}, {"exists(list[9])", "false"}, {"exists($speed)", "true"}, {`exists(["a"])`, "true"}, {"!nope", undefined},
-	{"exists(nope) && nope > 3", "false"}, {"min(1, nope)", undefined}, {"tostring(nope)", undefined},
+	{"exists(nope) && nope > 3", undefined}, {"exists(nope) && $nope > 3", "false"}, {"min(1, nope)", undefined}, {"tostring(nope)", undefined},
 
 	// Precedence and grouping.
 	{"1 + 2 * 3", "7"}, {"(1 + 2) * 3", "9"}, {"10 - 4 - 3", "3"}, {"100 / 10 / 5", "2"}, {"7 % 4 * 2", "6"}, {"-2 * -3", "6"}, {"- - 2", "2"},
