@@ -52,6 +52,12 @@ func (x *answer) complete() bool {
 	return true
 }
 
+// postponed tells that the answer brings retained messages along, of which the turn
+// has looked at enough: it leaves in another one [EXT-RET-4].
+func (x *answer) postponed(t *Turn) bool {
+	return t.rows <= 0 && x.subs != nil && len(x.subs.replays) > 0
+}
+
 func (f *acks) empty() bool { return f == nil || f.head == len(f.items) }
 
 func (f *acks) push(x answer) {
@@ -77,7 +83,7 @@ func (f *acks) pop() {
 // answer sends x now where nothing holds it back, and queues it otherwise.
 // Under s.mu.
 func (s *Session) answer(t *Turn, a *attachment, x answer) {
-	if a.acks.empty() && x.complete() && t.b.commit.ripe(x.ticket) {
+	if a.acks.empty() && x.complete() && t.b.commit.ripe(x.ticket) && !x.postponed(t) {
 		s.send(t, a, &x)
 		return
 	}
@@ -88,13 +94,30 @@ func (s *Session) answer(t *Turn, a *attachment, x answer) {
 	s.awaitHead(t, a)
 }
 
-// awaitHead asks to be woken for the ticket at the head of the FIFO.
+// Behind tells that so many answers wait that the client, which goes on asking, is not
+// to be read until Ripe has released some: packets that need no place of our Receive
+// Maximum would else pile up behind a slow disk, a bulk deletion or replays.
+func (l Link) Behind() bool {
+	if l.s == nil {
+		return false
+	}
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	return l.s.link.Load() == l.a && !l.a.acks.empty() && len(l.a.acks.items)-l.a.acks.head >= answersWaiting
+}
+
+// awaitHead asks to be woken for the ticket at the head of the FIFO, or for the next
+// turn where it waits for that.
 func (s *Session) awaitHead(t *Turn, a *attachment) {
 	x := &a.acks.items[a.acks.head]
 	if !x.complete() {
 		return // whoever completes it wakes the connection
 	}
 	ticket := x.ticket
+	if x.postponed(t) && t.b.commit.ripe(ticket) {
+		a.out.Wake()
+		return
+	}
 	if ticket <= a.acks.awaited {
 		return
 	}
@@ -117,7 +140,7 @@ func (l Link) Ripe(t *Turn) {
 	}
 	for !a.acks.empty() {
 		x := &a.acks.items[a.acks.head]
-		if !x.complete() || !t.b.commit.ripe(x.ticket) {
+		if !x.complete() || !t.b.commit.ripe(x.ticket) || x.postponed(t) {
 			a.acks.awaited = 0
 			s.awaitHead(t, a)
 			break

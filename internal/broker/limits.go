@@ -27,7 +27,10 @@ const (
 	// retainedScan bounds how many stored messages one step may look at; a
 	// search counts as retainedSeek of them, a message that the subscription or the
 	// rights turn down as retainedRefused.
+	// retainedTurn bounds those of the first pages of one SUBACK, and of all that one
+	// turn begins with: who subscribes a thousand times delays nobody else.
 	retainedScan    = 4000
+	retainedTurn    = 4 * retainedScan
 	retainedSeek    = 8
 	retainedRefused = 16
 	// retainedRanges bounds the ranges of topics in which a filter's matches are
@@ -45,6 +48,9 @@ const (
 	bulkTurns = 2
 	// replaysPerSession bounds the retained replays that wait in a session.
 	replaysPerSession = 1000
+	// answersWaiting is how many answers may wait before the client's next request is
+	// read.
+	answersWaiting = 10_000
 	// commitBytes is how much may wait for the disk before publishers pause.
 	commitBytes = 64 << 20
 	// commitDelay is how long records wait for company that nobody waits for.

@@ -253,6 +253,7 @@ func TestRetainedBomb(t *testing.T) {
 			}
 			f, before := out.posted[0], out.sent
 			out.posted = out.posted[1:]
+			x.turn.Begin(time.Now())
 			f(x.turn)
 			x.turn.End()
 			busy = true
@@ -265,5 +266,76 @@ func TestRetainedBomb(t *testing.T) {
 		if out.sent != n {
 			t.Errorf("client %d got %d messages of %d", i, out.sent, n)
 		}
+	}
+}
+
+// waker is an Outlet that counts what it is sent, and notes that it is to be woken.
+type waker struct {
+	mute
+	answers int
+	woken   bool
+}
+
+func (w *waker) Send(*broker.Turn, []byte) { w.answers++ }
+func (w *waker) Wake()                     { w.woken = true }
+
+// TestManyReplaysOneClient: a client that asks a thousand times for what nothing
+// meets takes no more of a turn than the bound allows, whether it asks in one packet or
+// in many; each request is answered, and others come between [EXT-RET-4]. Row 55 of the
+// attacks.
+func TestManyReplaysOneClient(t *testing.T) {
+	x := newBulkBroker(t, store.NewMemory(), "memory")
+	const n, filters = 3000, 300
+	x.turn.Begin(time.Now())
+	for i := range n {
+		x.publish = mqtt.Publish{Topic: fmt.Appendf(nil, "many/%d", i), Payload: []byte(`{"a":1}`), Retain: true}
+		if err := x.link.Publish(x.turn, &x.publish); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.turn.End()
+	out := &waker{}
+	link := x.connect(t, out, "asks")
+	out.answers = 0
+	x.turn.Begin(time.Now())
+	for i := range filters {
+		p := mqtt.Subscribe{PacketID: uint16(i + 1)}
+		p.Add(fmt.Sprintf("$filter/payload=a==-%d/many/#", i+1), mqtt.SubscribeOptions{})
+		raw := p.Append(nil, mqtt.V5)
+		h, m, _ := mqtt.DecodeHeader(raw)
+		var q mqtt.Subscribe
+		if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
+			t.Fatal(err)
+		}
+		if err := link.Subscribe(x.turn, &q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x.turn.End()
+	// A first page looks at 250 messages, and a turn at some 1,000.
+	if out.answers == 0 || out.answers > 8 || !out.woken {
+		t.Fatalf("%d answers in the first turn, woken %v", out.answers, out.woken)
+	}
+	for rounds := 0; out.woken || len(out.posted) > 0; rounds++ {
+		if rounds > 100*filters {
+			t.Fatal("it does not end")
+		}
+		before, posted := out.answers, out.posted
+		out.posted = nil
+		x.turn.Begin(time.Now())
+		for _, f := range posted {
+			f(x.turn)
+		}
+		if out.woken {
+			out.woken = false
+			link.Ripe(x.turn)
+		}
+		x.turn.End()
+		if got := out.answers - before; got > 8 || len(out.posted) > 1 {
+			t.Fatalf("%d answers in one turn, %d steps posted", got, len(out.posted))
+		}
+	}
+	if out.answers != filters || out.sent != 0 {
+		t.Errorf("%d answers, %d messages", out.answers, out.sent)
 	}
 }

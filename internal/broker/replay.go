@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -43,18 +45,20 @@ func (r *replay) begin() {
 }
 
 // replay sends pages of what is to be replayed while there is room. One call
-// sends one page at most for each subscription; what is left is posted, so that
-// the loop serves others between. Under s.mu.
+// sends one page at most for each subscription, and looks at no more rows than one
+// step may, however many subscriptions wait: those that got no turn are the first
+// of the next call. What is left is posted, so that the loop serves others between.
+// Under s.mu.
 func (s *Session) replay(t *Turn, a *attachment) {
-	rest := s.replays[:0]
-	for _, r := range s.replays {
-		if s.subs.has(r.sub) && s.page(t, a, r) {
-			rest = append(rest, r)
+	rows := min(retainedScan, t.rows)
+	done := 0
+	for n := len(s.replays); done < n && rows > 0; done++ {
+		if r := s.replays[done]; s.subs.has(r.sub) && s.page(t, a, r, &rows) {
+			s.replays = append(s.replays, r)
 		}
 	}
-	clear(s.replays[len(rest):])
-	s.replays = rest
-	if len(rest) == 0 || a.posted || a.choked || s.queue.inflight >= int(a.window) {
+	s.replays = slices.Delete(s.replays, 0, done)
+	if len(s.replays) == 0 || a.posted || a.choked || s.queue.inflight >= int(a.window) {
 		return
 	}
 	a.posted = true
@@ -90,9 +94,13 @@ func (s *Session) moveReplays(old, sub *Subscription) {
 
 // page sends one page and tells whether there is more. What it looks at without
 // sending is bounded as well: a filter that takes one message in a thousand must not
-// stop the loop.
-func (s *Session) page(t *Turn, a *attachment, r *replay) (more bool) {
-	room := allowance{messages: retainedPage, bytes: retainedPageBytes, rows: retainedScan}
+// stop the loop. It takes what it has looked at from rows and from the turn's.
+func (s *Session) page(t *Turn, a *attachment, r *replay, rows *int) (more bool) {
+	room := allowance{messages: retainedPage, bytes: retainedPageBytes, rows: min(retainedScan, *rows)}
+	defer func(had int) {
+		*rows -= had - room.rows
+		t.rows -= had - room.rows
+	}(room.rows)
 	if r.sub.options.QoS > mqtt.QoS0 {
 		room.messages = min(room.messages, int(a.window)-s.queue.inflight)
 	}

@@ -203,8 +203,9 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 	if !first {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
+	rows := retainedTurn
 	for _, r := range x.subs.replays {
-		if !s.subs.has(r.sub) || !s.page(t, a, r) {
+		if !s.subs.has(r.sub) || rows > 0 && !s.page(t, a, r, &rows) {
 			continue
 		}
 		if len(s.replays) < replaysPerSession {

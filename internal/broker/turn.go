@@ -16,6 +16,7 @@ type Turn struct {
 	scratch scratch
 	routes  routeCache
 	kick    bool // records were appended: the committer is woken at End
+	rows    int  // stored messages that replays may still look at
 
 	// Of the message that is being published.
 	from    *Session // its publisher, nil for a Will
@@ -35,11 +36,11 @@ type Turn struct {
 }
 
 // NewTurn returns a Turn for one more loop or worker.
-func (b *Broker) NewTurn() *Turn { return &Turn{b: b, Now: time.Now()} }
+func (b *Broker) NewTurn() *Turn { return &Turn{b: b, Now: time.Now(), rows: retainedTurn} }
 
 // Begin starts a turn at now.
 func (t *Turn) Begin(now time.Time) {
-	t.Now = now
+	t.Now, t.rows = now, retainedTurn
 	if now.Sub(t.routes.swept) >= routeSweep {
 		t.routes.sweep(now)
 	}

@@ -33,6 +33,7 @@ const (
 	holdConnect holds = 1 << iota // until the broker has answered CONNECT
 	holdDisk                      // too much waits for the disk
 	holdPress                     // a receiver of what it publishes is full
+	holdAnswers                   // too many of its answers wait
 )
 
 // ops are what others ask of a connection's owner.
@@ -184,6 +185,9 @@ func (c *Conn) handleOps(t *broker.Turn, what ops) {
 	}
 	if what&opWake != 0 {
 		c.link.Ripe(t)
+		if c.holds&holdAnswers != 0 && !c.link.Behind() {
+			c.unhold(t, holdAnswers)
+		}
 	}
 	if what&opDrained != 0 {
 		c.link.Drained(t)

@@ -38,7 +38,7 @@ func (c *Conn) dispatch(t *broker.Turn, h mqtt.Header, body []byte) error {
 		if err := in.ack.Decode(v, h, body); err != nil {
 			return err
 		}
-		return c.link.Ack(t, &in.ack)
+		return c.slowed(h.Type == mqtt.TypePubrel, c.link.Ack(t, &in.ack))
 	case mqtt.TypePingreq:
 		c.reply(t, pingresp) // [MQTT-3.12.4-1] [MQTT311-3.12.4-1]
 		return nil
@@ -46,12 +46,12 @@ func (c *Conn) dispatch(t *broker.Turn, h mqtt.Header, body []byte) error {
 		if err := in.subscribe.Decode(v, h, body); err != nil {
 			return err
 		}
-		return c.link.Subscribe(t, &in.subscribe)
+		return c.slowed(true, c.link.Subscribe(t, &in.subscribe))
 	case mqtt.TypeUnsubscribe:
 		if err := in.unsubscribe.Decode(v, h, body); err != nil {
 			return err
 		}
-		return c.link.Unsubscribe(t, &in.unsubscribe)
+		return c.slowed(true, c.link.Unsubscribe(t, &in.unsubscribe))
 	case mqtt.TypeDisconnect:
 		if err := in.disconnect.Decode(v, h, body); err != nil {
 			return err
@@ -63,6 +63,15 @@ func (c *Conn) dispatch(t *broker.Turn, h mqtt.Header, body []byte) error {
 		return errSecondConnect // [MQTT-3.1.0-2] [MQTT311-3.1.0-2]
 	}
 	return errServerPacket
+}
+
+// slowed holds the connection back where its packet was answered and too many of its
+// answers wait. It returns err.
+func (c *Conn) slowed(answered bool, err error) error {
+	if answered && err == nil && c.state == stateUp && c.link.Behind() {
+		c.hold(holdAnswers)
+	}
+	return err
 }
 
 // publish handles PUBLISH: its Topic Alias is resolved before the broker looks at
