@@ -162,20 +162,26 @@ func (t *Turn) asks(c *condition, m *Message) bool {
 			t.view(m)
 			j.message.SetMessage(&j.view, now)
 		}
-		return j.match(c, &j.message)
+		return t.match(c, &j.message)
 	}
 	if j.json == unknown {
 		j.json = verdictOf(j.payload.SetJSON(m.Payload, now))
 	}
-	return j.json == passes && j.match(c, &j.payload)
+	return j.json == passes && t.match(c, &j.payload)
 }
 
 // match asks c, and pays for it.
-func (j *judge) match(c *condition, in *expr.Input) bool {
+func (t *Turn) match(c *condition, in *expr.Input) bool {
 	ok := c.program.Match(in)
-	j.steps += in.Spent()
+	n := in.Spent()
+	t.judge.steps += n
+	t.steps += n
 	return ok
 }
+
+// Laden tells that conditions have taken so much of the turn that the connection whose
+// message was just published has to let others go first: its next one may be as dear.
+func (t *Turn) Laden() bool { return t.steps > messageSteps/4 }
 
 // view shows m to "message=" [EXT-FIL-2]: its user properties are those that a
 // subscriber is sent, the broker's own among them [EXT-UP-8].

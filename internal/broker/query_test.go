@@ -339,3 +339,37 @@ func TestManyReplaysOneClient(t *testing.T) {
 		t.Errorf("%d answers, %d messages", out.answers, out.sent)
 	}
 }
+
+// TestTurnIsLaden: a message that is dear to filter makes the turn one after which its
+// publisher waits, a cheap one does not, and the next turn begins anew [EXT-EXP-2].
+// Row 33 of the attacks.
+func TestTurnIsLaden(t *testing.T) {
+	x := newBulkBroker(t, store.NewMemory(), "memory")
+	link := x.connect(t, &mute{}, "asks")
+	p := mqtt.Subscribe{PacketID: 1}
+	for i := range 20 {
+		p.Add(fmt.Sprintf("$filter/payload=%sa==%d/dear", strings.Repeat("a*", 1500), i), mqtt.SubscribeOptions{})
+	}
+	p.Add("$filter/payload=a==7/cheap", mqtt.SubscribeOptions{})
+	raw := p.Append(nil, mqtt.V5)
+	h, m, _ := mqtt.DecodeHeader(raw)
+	var q mqtt.Subscribe
+	if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Subscribe(x.turn, &q); err != nil {
+		t.Fatal(err)
+	}
+	x.turn.End()
+	for _, topic := range []string{"cheap", "dear", "cheap"} {
+		x.turn.Begin(time.Now())
+		x.publish = mqtt.Publish{Topic: []byte(topic), Payload: []byte(`{"a":1}`)}
+		if err := x.link.Publish(x.turn, &x.publish); err != nil {
+			t.Fatal(err)
+		}
+		if laden := x.turn.Laden(); laden != (topic == "dear") {
+			t.Errorf("%s: laden %v", topic, laden)
+		}
+		x.turn.End()
+	}
+}

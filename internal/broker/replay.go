@@ -138,7 +138,7 @@ func (s *Session) sendPaged(t *Turn, a *attachment, r *replay, b blob, room *all
 	}
 	m := b.message(r.family[0])
 	if !r.sub.wants(t, m) {
-		room.rows -= retainedRefused
+		room.rows -= retainedRefused + t.judge.steps
 		return true
 	}
 	room.messages--

@@ -17,6 +17,7 @@ type Turn struct {
 	routes  routeCache
 	kick    bool // records were appended: the committer is woken at End
 	rows    int  // stored messages that replays may still look at
+	steps   int  // that conditions have spent
 
 	// Of the message that is being published.
 	from    *Session // its publisher, nil for a Will
@@ -40,7 +41,7 @@ func (b *Broker) NewTurn() *Turn { return &Turn{b: b, Now: time.Now(), rows: ret
 
 // Begin starts a turn at now.
 func (t *Turn) Begin(now time.Time) {
-	t.Now, t.rows = now, retainedTurn
+	t.Now, t.rows, t.steps = now, retainedTurn, 0
 	if now.Sub(t.routes.swept) >= routeSweep {
 		t.routes.sweep(now)
 	}

@@ -34,6 +34,7 @@ const (
 	holdDisk                      // too much waits for the disk
 	holdPress                     // a receiver of what it publishes is full
 	holdAnswers                   // too many of its answers wait
+	holdLaden                     // until the end of the round: its messages are dear
 )
 
 // ops are what others ask of a connection's owner.

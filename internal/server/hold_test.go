@@ -277,3 +277,24 @@ func TestIdleMemoryTLS(t *testing.T) {
 	}
 	runtime.KeepAlive(peers)
 }
+
+// TestLadenGoesOn: who published what was dear to filter goes on in the next round,
+// with what came first, and not before.
+func TestLadenGoesOn(t *testing.T) {
+	b := newBare(t, mqtt.V5, Limits{})
+	c, l := b.c, b.l
+	c.hold(holdLaden)
+	l.makeReady(c)
+	c.received(l.turn, mqtt.AppendPingreq(nil))
+	if c.out.size != 0 {
+		t.Fatal("handled in the same round")
+	}
+	l.round(nil)
+	if c.holds != 0 || len(l.ready) != 0 {
+		t.Fatalf("holds %v, %d ready", c.holds, len(l.ready))
+	}
+	got := make([]byte, 2)
+	if _, err := io.ReadFull(b.peer, got); err != nil || !bytes.Equal(got, pingresp) {
+		t.Errorf("%x, %v", got, err)
+	}
+}

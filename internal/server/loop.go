@@ -178,6 +178,12 @@ func (l *loop) round(events []event) {
 	if n := len(l.ready); n > 0 {
 		for _, c := range l.ready[:n] {
 			c.queued = false
+			if c.holds&holdLaden != 0 {
+				// Others get what they were sent before it goes on.
+				l.turn.End()
+				l.begin()
+				c.unhold(l.turn, holdLaden)
+			}
 			c.readable(l.turn)
 		}
 		l.ready = append(l.ready[:0], l.ready[n:]...)

@@ -89,6 +89,10 @@ func (c *Conn) publish(t *broker.Turn, h mqtt.Header, body []byte) error {
 	if err := c.link.Publish(t, p); err != nil {
 		return err
 	}
+	if t.Laden() && c.state == stateUp {
+		c.hold(holdLaden)
+		c.loop.makeReady(c)
+	}
 	if c.loop.srv.broker.Paused(t) && c.state == stateUp {
 		c.loop.holdForDisk(c)
 	}
