@@ -109,7 +109,7 @@ func TestCheckNameDoesNotAllocate(t *testing.T) {
 }
 
 func FuzzCheckName(f *testing.F) {
-	for _, s := range []string{"", "a", "a/b", "+", "a/#", "a\x00", "\xc2\x80", "\xef\xbf\xbf", "\xef\xbf", "////", "$SYS/x"} {
+	for _, s := range []string{"", "a", "a/b", "+", "a/#", "a\x00", "\xc2\x80", "\xef\xbf\xbf", "\xef\xbf", "////", "$SYS/x", ",", "a,b", "$filter/x", "$filter/", "$share/g"} {
 		f.Add(s, 3)
 	}
 	f.Fuzz(func(t *testing.T, name string, levels int) {
@@ -127,8 +127,9 @@ func FuzzCheckName(f *testing.F) {
 			levels > 0 && Levels(name) > levels {
 			t.Fatalf("%q accepted", name)
 		}
-		// What is a name is also a filter, and matches itself.
-		if strings.HasPrefix(name, sharePrefix) {
+		// What is a name is also a filter, and matches itself, unless a filter reads
+		// more in it: a share, items, or words of a list [EXT-SEL-1].
+		if strings.HasPrefix(name, sharePrefix) || strings.HasPrefix(name, filterPrefix) || strings.Contains(name, ",") {
 			return
 		}
 		if _, err := Parse(name, levels); err != nil || !Match(name, name) {
