@@ -1,10 +1,7 @@
 package broker
 
 import (
-	"runtime"
 	"strings"
-	"sync"
-	"weak"
 
 	"alcove/internal/expr"
 	"alcove/internal/mqtt"
@@ -23,11 +20,9 @@ type conditionSet [2]*condition
 
 func (c *conditionSet) none() bool { return c[0] == nil && c[1] == nil }
 
-// conditions finds a condition while any subscription holds it. It keeps none alive.
-// A leaf lock.
+// conditions finds a condition while any subscription holds it.
 type conditions struct {
-	mu   sync.Mutex
-	held map[conditionKey]weak.Pointer[condition]
+	weakly[conditionKey, condition]
 }
 
 type conditionKey struct {
@@ -39,9 +34,7 @@ type conditionKey struct {
 // [EXT-EXP-2].
 func (c *conditions) of(source string, message bool) (*condition, error) {
 	key := conditionKey{source, message}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known := c.held[key].Value(); known != nil {
+	if known := c.find(key); known != nil {
 		return known, nil
 	}
 	// The source is a part of a packet's text, which it would keep alive.
@@ -50,20 +43,7 @@ func (c *conditions) of(source string, message bool) (*condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.held == nil {
-		c.held = make(map[conditionKey]weak.Pointer[condition])
-	}
-	made := &condition{program: program, message: message}
-	p := weak.Make(made)
-	c.held[key] = p
-	runtime.AddCleanup(made, func(key conditionKey) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.held[key] == p { // another one may have taken the place meanwhile
-			delete(c.held, key)
-		}
-	}, key)
-	return made, nil
+	return c.share(key, &condition{program: program, message: message}), nil
 }
 
 // compile returns the conditions of a filter's items. The error names the column in

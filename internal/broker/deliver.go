@@ -64,10 +64,11 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 	if m.Expires != 0 {
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
 	}
-	if tg.s.stamped(m, a) {
+	stamped := tg.s.stamped(m, a)
+	if stamped {
 		t.stamp(ns, m)
 	}
-	t.dress(d, tg.s, a)
+	t.dress(d, a, stamped)
 	o := a.out.Deliver(t, d)
 	switch o {
 	case Full:

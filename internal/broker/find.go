@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"alcove/internal/auth"
@@ -28,12 +27,12 @@ func (b *Broker) FindRetained(ctx context.Context, q RetainedQuery, yield func(*
 	if err != nil {
 		return &mqtt.Error{Code: mqtt.TopicFilterInvalid, Reason: err.Error()}
 	}
-	if !slices.Contains(b.directory.Ancestors(q.Account), q.Account) {
+	if !b.within(q.Account, q.Account) {
 		return auth.ErrNotFound
 	}
 	if f.Items.HasAccount {
 		only := auth.AccountID(f.Items.Account)
-		if !slices.Contains(b.directory.Ancestors(only), q.Account) {
+		if !b.within(only, q.Account) {
 			return auth.ErrNotFound
 		}
 		if only != q.Account && !q.Recursive {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -91,6 +92,11 @@ func (ns *Namespace) family(dst []*Namespace) []*Namespace {
 		dst[i].mu.Unlock()
 	}
 	return dst
+}
+
+// within tells whether the account is there, and is the other one or below it.
+func (b *Broker) within(account, other auth.AccountID) bool {
+	return slices.Contains(b.directory.Ancestors(account), other)
 }
 
 // attached returns the living connections.

@@ -234,15 +234,7 @@ func TestRetainedBomb(t *testing.T) {
 		var p mqtt.Subscribe
 		p.PacketID = 1
 		p.Add([]string{"#", "bomb/+"}[i%2], mqtt.SubscribeOptions{})
-		raw := p.Append(nil, mqtt.V5)
-		h, m, _ := mqtt.DecodeHeader(raw)
-		var q mqtt.Subscribe
-		if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
-			t.Fatal(err)
-		}
-		if err := link.Subscribe(x.turn, &q); err != nil {
-			t.Fatal(err)
-		}
+		x.subscribe(t, link, &p)
 		x.turn.End()
 	}
 	for busy := true; busy; {
@@ -279,6 +271,20 @@ type waker struct {
 func (w *waker) Send(*broker.Turn, []byte) { w.answers++ }
 func (w *waker) Wake()                     { w.woken = true }
 
+// subscribe sends p, through the codec, which keeps the filters.
+func (x *bulkBroker) subscribe(t *testing.T, link broker.Link, p *mqtt.Subscribe) {
+	t.Helper()
+	raw := p.Append(nil, mqtt.V5)
+	h, n, _ := mqtt.DecodeHeader(raw)
+	var q mqtt.Subscribe
+	if err := q.Decode(mqtt.V5, h, raw[n:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := link.Subscribe(x.turn, &q); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestManyReplaysOneClient: a client that asks a thousand times for what nothing
 // meets takes no more of a turn than the bound allows, whether it asks in one packet or
 // in many; each request is answered, and others come between [EXT-RET-4]. Row 55 of the
@@ -301,15 +307,7 @@ func TestManyReplaysOneClient(t *testing.T) {
 	for i := range filters {
 		p := mqtt.Subscribe{PacketID: uint16(i + 1)}
 		p.Add(fmt.Sprintf("$filter/payload=a==-%d/many/#", i+1), mqtt.SubscribeOptions{})
-		raw := p.Append(nil, mqtt.V5)
-		h, m, _ := mqtt.DecodeHeader(raw)
-		var q mqtt.Subscribe
-		if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
-			t.Fatal(err)
-		}
-		if err := link.Subscribe(x.turn, &q); err != nil {
-			t.Fatal(err)
-		}
+		x.subscribe(t, link, &p)
 	}
 	x.turn.End()
 	// A first page looks at 250 messages, and a turn at some 1,000.
@@ -351,15 +349,7 @@ func TestTurnIsLaden(t *testing.T) {
 		p.Add(fmt.Sprintf("$filter/payload=%sa==%d/dear", strings.Repeat("a*", 1500), i), mqtt.SubscribeOptions{})
 	}
 	p.Add("$filter/payload=a==7/cheap", mqtt.SubscribeOptions{})
-	raw := p.Append(nil, mqtt.V5)
-	h, m, _ := mqtt.DecodeHeader(raw)
-	var q mqtt.Subscribe
-	if err := q.Decode(mqtt.V5, h, raw[m:]); err != nil {
-		t.Fatal(err)
-	}
-	if err := link.Subscribe(x.turn, &q); err != nil {
-		t.Fatal(err)
-	}
+	x.subscribe(t, link, &p)
 	x.turn.End()
 	for _, topic := range []string{"cheap", "dear", "cheap"} {
 		x.turn.Begin(time.Now())

@@ -158,7 +158,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 	if qos == mqtt.QoS0 {
 		d := Delivery{Message: m, Retain: true, SubscriptionIDs: ids}
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
-		t.dress(&d, s, a)
+		t.dress(&d, a, s.stamped(m, a))
 		switch a.out.Deliver(t, &d) {
 		case Full:
 			a.choked = true

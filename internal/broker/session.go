@@ -216,7 +216,7 @@ func (s *Session) transmit(t *Turn, a *attachment, e *entry) {
 		Own: e.msg.Account == s.ns.account,
 	}
 	d.Expiry, d.HasExpiry = e.msg.Remaining(t.Now)
-	t.dress(d, s, a)
+	t.dress(d, a, s.stamped(e.msg, a))
 	e.flags |= entryAttempted
 	if a.out.Deliver(t, d) == TooLarge {
 		// Treated as if it had been delivered [MQTT-3.1.2-25].

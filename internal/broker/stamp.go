@@ -179,12 +179,12 @@ func putFraction(dst []byte, micros int64) {
 // that the publisher gave, and, where the receiver's account wants them or the message
 // comes from another account, the broker's own in the place of any that the publisher
 // gave under the same names [EXT-UP-1] [EXT-UP-2] [EXT-UP-8].
-func (t *Turn) dress(d *Delivery, s *Session, a *attachment) {
+func (t *Turn) dress(d *Delivery, a *attachment, stamped bool) {
 	if a.version != mqtt.V5 {
 		return
 	}
 	d.Forward = d.Message.Forward
-	if s.stamped(d.Message, a) {
+	if stamped {
 		d.Forward, d.Stamps = t.dressing.of(d.Message)
 	}
 }

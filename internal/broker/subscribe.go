@@ -92,7 +92,7 @@ const errForeign = "cid is not this account nor one below it"
 // sees tells whether messages of the account reach this one's sessions: its own, and
 // those of the accounts below it [EXT-ACC-2].
 func (ns *Namespace) sees(account auth.AccountID) bool {
-	return slices.Contains(ns.b.directory.Ancestors(account), ns.account)
+	return ns.b.within(account, ns.account)
 }
 
 // subscribe handles one filter.
