@@ -45,7 +45,10 @@ func (b *Broker) FindRetained(ctx context.Context, q RetainedQuery, yield func(*
 		return b.Retained(q, yield)
 	}
 	t := b.turns.Get().(*Turn)
-	defer b.turns.Put(t)
+	defer func() {
+		t.End() // what the account is to be told of its filters
+		b.turns.Put(t)
+	}()
 	err = b.Retained(q, func(m *Message) bool {
 		if ctx.Err() != nil {
 			return false
