@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"alcove/internal/broker"
+	"alcove/internal/event"
 )
 
 // eventLog tells the operator's log of what the broker refuses and drops. A
@@ -16,7 +16,7 @@ type eventLog struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	kinds map[broker.EventCode]*eventKind
+	kinds map[event.Code]*eventKind
 }
 
 type eventKind struct {
@@ -27,10 +27,10 @@ type eventKind struct {
 const eventEvery = time.Second
 
 // Event implements broker.Observer.
-func (l *eventLog) Event(e broker.Event) {
+func (l *eventLog) Event(e event.Record) {
 	level := slog.LevelDebug
 	switch e.Code {
-	case broker.EventOverflowed, broker.EventPublishRejected, broker.EventMessageDropped, broker.EventTakeover:
+	case event.Overflowed, event.PublishRejected, event.MessageDropped, event.Takeover:
 		level = slog.LevelInfo
 	}
 	if !l.log.Enabled(context.Background(), level) {
@@ -40,8 +40,8 @@ func (l *eventLog) Event(e broker.Event) {
 	if !tell {
 		return
 	}
-	l.log.Log(context.Background(), level, eventNames[e.Code], "code", int(e.Code), "account", int64(e.Account),
-		"token", int64(e.Token), "client", cut(e.ClientID), "topic", cut(e.Topic), "reason", e.Reason, "more", skipped)
+	l.log.Log(context.Background(), level, e.Code.Name(), "code", int(e.Code), "account", e.Account,
+		"token", e.Token, "client", cut(e.ClientID), "topic", cut(e.Topic), "reason", e.Reason, "more", skipped)
 }
 
 // textBytes is how much of a client's text goes into one line.
@@ -57,13 +57,13 @@ func cut(text string) string {
 
 // admit tells whether an event of this kind is written, and how many were not
 // since the last one.
-func (l *eventLog) admit(code broker.EventCode, now time.Time) (skipped int, tell bool) {
+func (l *eventLog) admit(code event.Code, now time.Time) (skipped int, tell bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := l.kinds[code]
 	if k == nil {
 		if l.kinds == nil {
-			l.kinds = make(map[broker.EventCode]*eventKind)
+			l.kinds = make(map[event.Code]*eventKind)
 		}
 		k = &eventKind{}
 		l.kinds[code] = k
@@ -74,15 +74,4 @@ func (l *eventLog) admit(code broker.EventCode, now time.Time) (skipped int, tel
 	}
 	skipped, k.skipped, k.told = k.skipped, 0, now
 	return skipped, true
-}
-
-var eventNames = map[broker.EventCode]string{
-	broker.EventAccepted:        "session accepted",
-	broker.EventClosed:          "session closed",
-	broker.EventOverflowed:      "session's queue overflowed",
-	broker.EventSubscribed:      "subscribed",
-	broker.EventUnsubscribed:    "unsubscribed",
-	broker.EventPublishRejected: "publish rejected",
-	broker.EventMessageDropped:  "message dropped",
-	broker.EventTakeover:        "takeover delayed",
 }

@@ -98,7 +98,7 @@ func (r *realBench) device(key, id string, qos mqtt.QoS, filters ...string) *dev
 	p.Props.SessionExpiry = 3600
 	connected := make(chan error)
 	d.Post(func(t *broker.Turn) {
-		r.real.Connect(t, &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: d, Transport: "tcp"},
+		r.real.Connect(t, &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: d},
 			func(_ *broker.Turn, c broker.Connected, err error) {
 				d.link = c.Link
 				go func() { connected <- err }()
@@ -184,3 +184,7 @@ func (d *device) End(*broker.Turn, mqtt.ReasonCode, string) {}
 func (d *device) Wake()                                     { d.Post(func(t *broker.Turn) { d.link.Ripe(t) }) }
 func (d *device) Post(f func(*broker.Turn))                 { d.tasks <- f }
 func (d *device) Flush()                                    {}
+func (d *device) Sent() uint64                              { return 0 }
+
+// Peer implements broker.Outlet.
+func (d *device) Peer() (netip.AddrPort, string) { return netip.AddrPort{}, "tcp" }

@@ -222,6 +222,11 @@ func compare2(a1, b1, a2, b2 int64) int {
 	return 1
 }
 
+// Disguise turns a counter of the installation into a number that may be shown: it says
+// nothing about how many came before, and no two counters below 2^40 give the same
+// [EXT-ACC-1].
+func (d *Directory) Disguise(n uint64) int64 { return int64(scatter(d.secret, n)) }
+
 // newSecret returns the installation's secret.
 func newSecret() []byte {
 	b := make([]byte, 32)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 )
 
 // Config is what a Broker is made of; zero values are defaults, but for Log and
@@ -182,8 +183,8 @@ func (b *Broker) sweep() {
 // overflow ends a session whose queue has reached its bound, as its account
 // wants it [EXT-SES-3]. Under s.mu.
 func (b *Broker) overflow(t *Turn, s *Session) {
-	t.note(Event{Code: EventOverflowed, Account: s.ns.account, ClientID: s.clientID, Token: s.token})
 	a := s.link.Load()
+	t.note(s.event(event.Overflowed, s.token, a))
 	if a == nil {
 		b.janitor.watch(s, t.Now.UnixNano())
 		return

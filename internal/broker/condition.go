@@ -3,6 +3,7 @@ package broker
 import (
 	"strings"
 
+	"alcove/internal/event"
 	"alcove/internal/expr"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
@@ -130,8 +131,8 @@ func (t *Turn) asks(c *condition, m *Message) bool {
 		t.b.stats.Unasked.Add(1)
 		if j.steps < spent {
 			j.steps = spent // told once for a message
-			t.note(Event{Code: EventMessageDropped, Account: m.Account, Topic: string(m.Topic),
-				Reason: "the expressions of filters ask too much of one message: some were not asked"})
+			t.noteDrop(event.Record{Code: event.MessageDropped, Account: int64(m.Account)}, string(m.Topic),
+				"the expressions of filters ask too much of one message: some were not asked")
 		}
 		return false
 	}

@@ -26,7 +26,7 @@ func (c *connecting) connack(t *Turn, id OwnerID) []byte {
 			q.AssignedClientID = []byte(c.clientID)
 		}
 		if c.respond { // [MQTT-3.1.2-28]
-			q.ResponseInfo = []byte(responseTopic(id))
+			q.ResponseInfo = []byte(responseTopic(b.publicID(id)))
 		}
 		q.User = c.user
 		if c.authMethod != "" { // [MQTT-4.12.0-5]
@@ -39,10 +39,10 @@ func (c *connecting) connack(t *Turn, id OwnerID) []byte {
 
 // responseTopic is where a client may have its answers sent: a first level that
 // no other session is told.
-func responseTopic(owner OwnerID) string {
+func responseTopic(session int64) string {
 	const digits = "0123456789abcdef"
 	id := []byte("reply/................")
-	for i, v := len(id)-1, uint64(owner); i >= len("reply/"); i, v = i-1, v>>4 {
+	for i, v := len(id)-1, uint64(session); i >= len("reply/"); i, v = i-1, v>>4 {
 		id[i] = digits[v&15]
 	}
 	return string(id)

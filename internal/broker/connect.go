@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -76,7 +77,7 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 	}
 	c.expiry = ns.sessionExpiry(p)
 	c.a = &attachment{
-		out: r.Outlet, version: p.Version, remote: r.Remote, transport: r.Transport, since: t.Now.UnixNano(),
+		out: r.Outlet, version: p.Version, since: t.Now.UnixNano(),
 		grant: r.Grant, rights: rights,
 		problemInfo: p.Version == mqtt.V5 && p.Props.RequestProblemInfo,
 		window:      int32(b.limits.InflightMaximum),
@@ -168,8 +169,9 @@ func (c *connecting) claim(t *Turn) {
 		return
 	}
 	if damped {
-		t.note(Event{Code: EventTakeover, Account: ns.account, Token: c.a.grant.Token, ClientID: c.clientID,
-			Reason: "more than 5 takeovers in 10 seconds: the newcomer waits"})
+		r := s.event(event.Takeover, c.a.grant.Token, c.a)
+		r.Reason = "more than 5 takeovers in 10 seconds: the newcomer waits"
+		t.note(r)
 		time.AfterFunc(takeoverDelay, func() { c.out.Post(c.takeOver) })
 		return
 	}
@@ -309,9 +311,10 @@ func (c *connecting) attach(t *Turn) {
 		g.attached(t, s)
 	}
 	t.b.stats.Attached.Add(1)
+	s.ns.usage.online.Add(1)
 	t.b.directory.SetLive(a.grant.Token, 1, t.Now)
 	t.b.users.enter(a, a.grant.Token)
-	t.note(Event{Code: EventAccepted, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID})
+	t.note(s.event(event.Accepted, a.grant.Token, a))
 	c.done(t, Connected{
 		Link: Link{s: s, a: a}, ClientID: c.clientID,
 		KeepAlive: time.Duration(c.keepAlive) * time.Second,

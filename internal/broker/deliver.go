@@ -71,8 +71,11 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 	t.dress(d, a, stamped)
 	o := a.out.Deliver(t, d)
 	switch o {
+	case Sent:
+		t.tally(tg.s.ns).sent(m)
 	case Full:
 		t.b.stats.DroppedQoS0.Add(1)
+		t.dropped(tg.s, a)
 	case TooLarge:
 		t.b.stats.DroppedLarge.Add(1)
 	}

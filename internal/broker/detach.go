@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -73,9 +74,10 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 		g.attached(t, s)
 	}
 	t.b.stats.Attached.Add(-1)
+	s.ns.usage.online.Add(-1)
 	t.b.directory.SetLive(a.grant.Token, -1, t.Now)
 	t.b.users.leave(a)
-	t.note(Event{Code: EventClosed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Close: code, Reason: reason})
+	t.note(s.closed(t, a, code, reason))
 	if !lasting {
 		// The session ends with its connection, never before [MQTT-4.1.0-2]
 		// [MQTT-3.1.2-23] [MQTT311-4.1.0-2].
@@ -85,6 +87,16 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 	}
 	t.settleShared()
 	t.fire(s.ns, s.clientID, now)
+}
+
+// closed is the record of a connection's end.
+func (s *Session) closed(t *Turn, a *attachment, code mqtt.ReasonCode, reason string) event.Record {
+	r := s.event(event.Closed, a.grant.Token, a)
+	r.Close, r.Reason = int(code), reason
+	r.Duration = time.Duration(t.Now.UnixNano() - a.since)
+	r.Published, r.Rejected = a.figures.published.Load(), uint64(a.figures.rejected.Load())
+	r.Received = a.out.Sent()
+	return r
 }
 
 // parting decides about the Will at the connection's end: it returns the one to
@@ -170,9 +182,11 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 		ticket = s.record(t, sync, Record{Kind: KindSessionEnd, IDs: s.queue.references()})
 	}
 	if n := s.queue.left(); n > 0 {
-		t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID,
-			Reason: "the session ended (" + reason + ") with messages in its queue"})
+		r := s.event(event.MessageDropped, s.token, nil)
+		r.Count = n
+		t.noteDrop(r, "", "the session ended ("+reason+") with messages in its queue")
 	}
+	s.queue.discount()
 	s.queue, s.received, s.replays = emptyQueue, nil, nil
 	s.mu.Unlock()
 	t.b.janitor.cancel(s)

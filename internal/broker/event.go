@@ -2,44 +2,50 @@ package broker
 
 import (
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
-// EventCode is the kind of a tenant's log record [EXT-LOG-1].
-type EventCode int
-
-// The events that the broker tells of.
-const (
-	EventAccepted        EventCode = 500
-	EventClosed          EventCode = 503
-	EventOverflowed      EventCode = 504
-	EventSubscribed      EventCode = 520
-	EventUnsubscribed    EventCode = 521
-	EventPublishRejected EventCode = 530
-	EventMessageDropped  EventCode = 531
-	EventTakeover        EventCode = 540
-)
-
-// Event is something that an account's owner may want to know.
-type Event struct {
-	Code     EventCode
-	Account  auth.AccountID
-	Token    auth.TokenID
-	ClientID string
-	Topic    string
-	Close    mqtt.ReasonCode
-	Reason   string
-}
-
-// Observer hears of events. It must be quick and must not call back: it is
-// called on loops, never under a lock of the broker.
+// Observer hears of what happens in accounts [EXT-LOG-1]. It must be quick and must
+// not call back: it is called on loops, never under a lock of the broker. The record
+// is the Observer's to keep.
 type Observer interface {
-	Event(Event)
+	Event(event.Record)
 }
 
-// note keeps an event for the end of the turn, when no lock is held; beyond
+// event begins a record of the account.
+func (ns *Namespace) event(code event.Code, token auth.TokenID) event.Record {
+	return event.Record{Code: code, Account: int64(ns.account), Token: int64(token)}
+}
+
+// event begins a record of the session; a is its connection, nil without one.
+func (s *Session) event(code event.Code, token auth.TokenID, a *attachment) event.Record {
+	r := s.ns.event(code, token)
+	r.OriginID, r.ClientID = s.public(), s.clientID
+	if a != nil {
+		r.Source, r.Transport = a.peer()
+	}
+	return r
+}
+
+// peer is where the connection's client is, and how it comes.
+func (a *attachment) peer() (source, transport string) {
+	remote, transport := a.out.Peer()
+	if !remote.IsValid() {
+		return "", transport
+	}
+	return remote.String(), transport
+}
+
+// public is the session's id as its account sees it, which tells nothing about other
+// accounts' sessions [EXT-ACC-1].
+func (s *Session) public() int64 { return s.ns.b.publicID(s.id) }
+
+func (b *Broker) publicID(id OwnerID) int64 { return b.directory.Disguise(uint64(id)) }
+
+// note keeps a record for the end of the turn, when no lock is held; beyond
 // eventsPerTurn they are only counted.
-func (t *Turn) note(e Event) {
+func (t *Turn) note(r event.Record) {
 	if t.b.observer == nil {
 		return
 	}
@@ -47,16 +53,29 @@ func (t *Turn) note(e Event) {
 		t.b.stats.EventsLost.Add(1)
 		return
 	}
-	t.events = append(t.events, e)
+	t.events = append(t.events, r)
+}
+
+// noteRefusal notes that a message was refused.
+func (t *Turn) noteRefusal(r event.Record, name []byte, code mqtt.ReasonCode, reason string) {
+	r.Topic, r.Close, r.Reason = string(name), int(code), reason
+	t.note(r)
+}
+
+// noteDrop notes that a message, or several of one topic or filter, will not be
+// delivered.
+func (t *Turn) noteDrop(r event.Record, name, reason string) {
+	r.Topic, r.Reason = name, reason
+	t.note(r)
 }
 
 // eventsPerTurn bounds the events of one turn.
 const eventsPerTurn = 1024
 
 func (t *Turn) tell() {
-	for i, e := range t.events {
-		t.b.observer.Event(e)
-		t.events[i] = Event{}
+	for i := range t.events {
+		t.b.observer.Event(t.events[i])
+		t.events[i] = event.Record{}
 	}
 	t.events = t.events[:0]
 }

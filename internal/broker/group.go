@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -71,7 +72,7 @@ func (ns *Namespace) group(f topic.Filter) *Group {
 
 // newGroup makes a group without members, which is not in the tree yet.
 func (ns *Namespace) newGroup(id OwnerID, key groupKey, f topic.Filter) *Group {
-	g := &Group{ns: ns, id: id, key: key, members: make(map[*Session]*member)}
+	g := &Group{ns: ns, id: id, queue: queue{account: &ns.usage.queued}, key: key, members: make(map[*Session]*member)}
 	if f.Sticky {
 		g.sticky = &sticky{from: int(f.From), count: int(f.Count)}
 	}
@@ -155,14 +156,14 @@ func (g *Group) leave(t *Turn, s *Session, back givenBack) {
 func (g *Group) end(t *Turn) {
 	g.ended = true
 	if g.queue.left() > 0 {
-		t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: g.text(),
-			Reason: "the share group ended with messages in its queue"})
+		t.noteDrop(g.ns.event(event.MessageDropped, 0), g.text(), "the share group ended with messages in its queue")
 	}
 	delete(g.ns.groups, g.key)
 	g.ns.tree.Remove(g.entry.inner(), g.entry)
 	if g.recorded {
 		g.record(t, false, Record{Kind: KindGroupEnd, IDs: g.queue.references()})
 	}
+	g.queue.discount()
 	g.queue = queue{}
 }
 
@@ -243,8 +244,10 @@ func (g *Group) enqueue(t *Turn, m *Message) {
 // goes, never what is with a member.
 func (g *Group) makeRoom(t *Turn, size int64) bool {
 	t.b.stats.DroppedQueue.Add(1)
-	t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: g.text(),
-		Reason: "the share group's queue is full"})
+	t.tally(g.ns).dropped++
+	if g.queue.dropped++; g.queue.dropped == 1 {
+		t.noteDrop(g.ns.event(event.MessageDropped, 0), g.text(), "the share group's queue is full: messages are dropped until there is room")
+	}
 	if g.ns.settings.Load().Overflow != auth.DropOldest {
 		return false
 	}

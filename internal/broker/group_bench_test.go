@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -27,8 +28,12 @@ func (o *benchOutlet) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome
 func (o *benchOutlet) Send(*broker.Turn, []byte)                 {}
 func (o *benchOutlet) End(*broker.Turn, mqtt.ReasonCode, string) {}
 func (o *benchOutlet) Wake()                                     {}
-func (o *benchOutlet) Post(func(*broker.Turn))                   {}
-func (o *benchOutlet) Flush()                                    {}
+func (o *benchOutlet) Sent() uint64                              { return uint64(o.got) }
+
+// Peer implements broker.Outlet.
+func (o *benchOutlet) Peer() (netip.AddrPort, string) { return testAddr, "tcp" }
+func (o *benchOutlet) Post(func(*broker.Turn))        {}
+func (o *benchOutlet) Flush()                         {}
 func (o *benchOutlet) publish(b testing.TB, t *broker.Turn, p *mqtt.Publish) {
 	if err := o.link.Publish(t, p); err != nil {
 		b.Fatal(err)
@@ -76,7 +81,7 @@ func (x *benchGroup) client(name string, window uint16, filter string) *benchOut
 		x.b.Fatal(err)
 	}
 	o := &benchOutlet{}
-	x.broker.Connect(x.turn, &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: o, Remote: testAddr}, func(_ *broker.Turn, c broker.Connected, err error) {
+	x.broker.Connect(x.turn, &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: o}, func(_ *broker.Turn, c broker.Connected, err error) {
 		if err != nil {
 			x.b.Fatal(err)
 		}

@@ -1,6 +1,10 @@
 package broker
 
-import "slices"
+import (
+	"slices"
+
+	"alcove/internal/event"
+)
 
 // line puts an entry that has just entered the queue into the lane where it waits,
 // if it does: the one of the member that gets it, returned, or idle. Under g.mu.
@@ -165,7 +169,6 @@ func (g *Group) absent(slot uint16, m *Message) *member {
 // discard ends an entry that no member may have. Under g.mu.
 func (g *Group) discard(t *Turn, e *entry) {
 	t.b.stats.DroppedRights.Add(1)
-	t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: string(e.msg.Topic),
-		Reason: "no member of the share group may receive this topic"})
+	t.noteDrop(g.ns.event(event.MessageDropped, 0), string(e.msg.Topic), "no member of the share group may receive this topic")
 	g.settle(t, e)
 }

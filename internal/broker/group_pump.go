@@ -3,6 +3,8 @@ package broker
 import (
 	"cmp"
 	"slices"
+
+	"alcove/internal/event"
 )
 
 // pump hands on whatever can be, after a change of members or of many messages.
@@ -141,6 +143,11 @@ func (g *Group) settle(t *Turn, e *entry) {
 		g.record(t, false, Record{Kind: KindAcked, Seq: e.position(), ID: e.id})
 	}
 	g.queue.done(e)
+	if n := g.queue.relieved(t.b.limits.QueueBytes); n > 0 {
+		r := g.ns.event(event.MessageDropped, 0)
+		r.Count = n
+		t.noteDrop(r, g.text(), "the share group's queue has room again")
+	}
 }
 
 // close gives an open entry its place in the log, and sends on.

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"net/netip"
 	"time"
 
 	"alcove/internal/auth"
@@ -16,10 +15,6 @@ type ConnectRequest struct {
 	Grant *auth.Grant
 	// Outlet sends to the client.
 	Outlet Outlet
-	// Remote is the client's address (from the PROXY header where trusted),
-	// Transport one of "tcp", "tls", "ws", "wss", "unix".
-	Remote    netip.AddrPort
-	Transport string
 	// AuthMethod is repeated in CONNACK [MQTT-4.12.0-5]; AuthData is the
 	// final data of enhanced authentication.
 	AuthMethod string

@@ -24,6 +24,8 @@ type Message struct {
 	Retain bool
 	// Given tells that the publisher gave the stamp; it is not stored.
 	Given bool
+	// own tells that it is the broker's, and not stored where it is retained.
+	own bool
 	// Expires is when the message expires, UNIX nanoseconds; 0 never.
 	Expires int64
 	// Account is where it was published, Top that account's top-level one.

@@ -24,6 +24,7 @@ type Namespace struct {
 	tree     *topic.Tree[*Subscription]
 	quota    filterQuota
 	retained retained
+	usage    usage
 
 	mu       sync.Mutex
 	sessions map[string]*Session // a Client Identifier is unique per account

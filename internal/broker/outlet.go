@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"net/netip"
 	"sync/atomic"
 
 	"alcove/internal/mqtt"
@@ -37,6 +38,15 @@ type Outlet interface {
 	// the connection has ended, f still runs (with the loop's Turn), so that
 	// what it holds is let go.
 	Post(f func(t *Turn))
+
+	// Peer is where the client is (by the PROXY header where that is trusted; zero
+	// where the transport has no addresses), and how it comes: "tcp", "tls", "ws",
+	// "wss" or "unix".
+	Peer() (remote netip.AddrPort, transport string)
+
+	// Sent is how many PUBLISH packets were appended so far, repetitions
+	// included.
+	Sent() uint64
 
 	// Flush writes what the socket takes, without blocking. Turn.End calls it
 	// once for each Outlet that was touched.

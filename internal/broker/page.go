@@ -2,6 +2,7 @@ package broker
 
 import (
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -116,8 +117,7 @@ func (g *Group) read(t *Turn, seqs []uint64, ids []MessageID, m *member) {
 				return
 			}
 			for _, seq := range g.queue.arrived(seqs, found) {
-				t.note(Event{Code: EventMessageDropped, Account: g.ns.account, Topic: g.text(),
-					Reason: "the message is no longer in the store"})
+				t.noteDrop(g.ns.event(event.MessageDropped, 0), g.text(), "the message is no longer in the store")
 				g.settle(t, g.queue.find(seq))
 			}
 			if m == nil {

@@ -16,6 +16,8 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		return nil
 	}
 	t.b.stats.Received.Add(1)
+	a.figures.published.Store(a.figures.published.Load() + 1)
+	t.tally(s.ns).received(p)
 	if err := t.b.offered(p); err != nil {
 		return err
 	}

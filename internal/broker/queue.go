@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+	"sync/atomic"
 
 	"alcove/internal/mqtt"
 )
@@ -40,6 +41,12 @@ type queue struct {
 	resident      int64 // of those not sent whose message is in memory
 	odd           int   // entries with an identifier of their own
 	paging        bool  // a reading of messages is under way
+
+	account *atomic.Int64 // where its bytes are counted; nil nowhere
+	told    int64         // of them, what is counted there
+	// dropped is how many messages its bound has cost since that began, 0 where
+	// there is room [EXT-SES-3].
+	dropped int
 }
 
 type entryFlags uint8
@@ -135,6 +142,7 @@ func (q *queue) restore(e entry) *entry {
 	}
 	q.items = append(q.items, e)
 	q.bytes += int64(e.size)
+	q.count()
 	if e.msg != nil {
 		q.resident += int64(e.size)
 	}
@@ -261,6 +269,7 @@ func (q *queue) reinsert(back []entry) {
 // counted adds an entry that waits to the queue's sums.
 func (q *queue) counted(e entry) entry {
 	q.bytes += int64(e.size)
+	q.count()
 	if e.msg != nil {
 		q.resident += int64(e.size)
 	}
@@ -293,6 +302,7 @@ func (q *queue) done(e *entry) {
 		q.resident -= int64(e.size)
 	}
 	q.bytes -= int64(e.size)
+	q.count()
 	if e.pid != 0 {
 		q.odd--
 	}

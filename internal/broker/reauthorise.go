@@ -2,6 +2,7 @@ package broker
 
 import (
 	"alcove/internal/auth"
+	"alcove/internal/event"
 )
 
 // reauthorise puts the session under other rights before anything goes out
@@ -21,8 +22,7 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 			if old.group() != nil {
 				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, back: s.giveBack(t, old.group())})
 			}
-			t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, ClientID: s.clientID, Topic: old.filter,
-				Reason: "the token may not subscribe to this filter"})
+			t.noteDrop(s.event(event.SubscriptionDeleted, s.token, s.link.Load()), old.filter, "the token may not subscribe to this filter")
 			continue
 		}
 		if partial := scope == auth.Partial; partial || old.partial {

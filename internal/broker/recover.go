@@ -57,7 +57,7 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 	}
 	s := &Session{
 		ns: ns, id: id, clientID: rec.ClientID, created: rec.Created, recorded: true,
-		expiry: rec.Expiry, epoch: rec.Epoch, token: rec.Token, detached: rec.Detached, queue: &queue{},
+		expiry: rec.Expiry, epoch: rec.Epoch, token: rec.Token, detached: rec.Detached, queue: (&queue{}).holds(&ns.usage.queued),
 	}
 	s.lasting.Store(rec.Expiry > 0)
 	if s.detached == 0 { // it was attached when the broker ended

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -64,8 +65,9 @@ func (b *Broker) reserved(name []byte) string {
 // and the connection ends [MQTT311-4.8.0-2].
 func (s *Session) refused(t *Turn, a *attachment, p *mqtt.Publish, code mqtt.ReasonCode, reason string) error {
 	t.b.stats.Rejected.Add(1)
-	t.note(Event{Code: EventPublishRejected, Account: s.ns.account, Token: a.grant.Token,
-		ClientID: s.clientID, Topic: string(p.Topic), Close: code, Reason: reason})
+	a.figures.rejected.Add(1)
+	t.tally(s.ns).rejected++
+	t.noteRefusal(s.event(event.PublishRejected, a.grant.Token, a), p.Topic, code, reason)
 	wildcard := code == mqtt.TopicNameInvalid && topic.HasWildcard(p.Topic)
 	switch {
 	case wildcard && a.version != mqtt.V5: // [MQTT311-3.3.2-2] [MQTT311-4.7.1-1]

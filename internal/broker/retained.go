@@ -7,6 +7,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/sorted"
 )
@@ -71,6 +72,7 @@ func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // last one.
 func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.ReasonCode) {
 	durable, sync := ns.durability()
+	durable = durable && !m.own
 	r := &ns.retained
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -94,9 +96,8 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 		if found {
 			cost -= old.cost()
 		}
-		if r.bytes+cost > t.b.limits.RetainedBytes {
-			t.note(Event{Code: EventPublishRejected, Account: ns.account, Token: m.Token,
-				Topic: string(m.Topic), Close: mqtt.QuotaExceeded, Reason: "the account's retained messages take too much room"})
+		if !m.own && r.bytes+cost > t.b.limits.RetainedBytes {
+			t.noteRefusal(ns.event(event.PublishRejected, m.Token), m.Topic, mqtt.QuotaExceeded, "the account's retained messages take too much room")
 			return 0, mqtt.QuotaExceeded
 		}
 		r.order++
@@ -111,7 +112,7 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 	}
 	r.logged = r.logged || durable
 	if !durable {
-		if r.logged {
+		if r.logged && !m.own {
 			t.kick = true
 			t.b.commit.append(false, false, Record{
 				Kind: KindRetainDelete, Top: ns.top, Account: ns.account, Topic: string(m.Topic),
@@ -143,8 +144,7 @@ func (t *Turn) outdated(ns *Namespace, m *Message, stored int64) bool {
 		m.restamp(stored + 1)
 		ns.outrun(m.Stamp)
 	case ns.settings.Load().Stamps:
-		t.note(Event{Code: EventMessageDropped, Account: ns.account, Token: m.Token, Topic: string(m.Topic),
-			Reason: "not retained: the timestamp is older than that of the retained message"})
+		t.noteDrop(ns.event(event.MessageDropped, m.Token), string(m.Topic), "not retained: the timestamp is older than that of the retained message")
 		return true
 	}
 	return false

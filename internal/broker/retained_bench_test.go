@@ -51,6 +51,10 @@ func (m *mute) End(*broker.Turn, mqtt.ReasonCode, string)             {}
 func (m *mute) Wake()                                                 {}
 func (m *mute) Post(f func(*broker.Turn))                             { m.posted = append(m.posted, f) }
 func (m *mute) Flush()                                                {}
+func (m *mute) Sent() uint64                                          { return 0 }
+
+// Peer implements broker.Outlet.
+func (m *mute) Peer() (netip.AddrPort, string) { return testAddr, "tcp" }
 
 func newBulkBroker(b testing.TB, log *store.Store, durability string) *bulkBroker {
 	key := strings.Repeat("k", 64)
@@ -82,7 +86,7 @@ func newBulkBroker(b testing.TB, log *store.Store, durability string) *bulkBroke
 func (x *bulkBroker) connect(b testing.TB, o broker.Outlet, id string) (link broker.Link) {
 	p := &mqtt.Connect{Version: mqtt.V5, ClientID: []byte(id), CleanStart: true, Props: mqtt.NewConnectProps()}
 	x.turn.Begin(time.Now())
-	x.b.Connect(x.turn, &broker.ConnectRequest{Packet: p, Grant: x.grant, Outlet: o, Remote: testAddr, Transport: "tcp"},
+	x.b.Connect(x.turn, &broker.ConnectRequest{Packet: p, Grant: x.grant, Outlet: o},
 		func(_ *broker.Turn, c broker.Connected, err error) {
 			if err != nil {
 				b.Fatal(err)

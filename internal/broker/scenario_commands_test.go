@@ -218,7 +218,7 @@ func (s *scenario) cmdConnect(a *args) {
 		c.maximum = int(p.Props.MaximumPacketSize)
 	}
 	s.clients[name] = c
-	request := &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: c, Remote: testAddr, Transport: "tcp"}
+	request := &broker.ConnectRequest{Packet: p, Grant: grant, Outlet: c}
 	s.do(func(t *broker.Turn) {
 		s.broker.Connect(t, request, func(t *broker.Turn, r broker.Connected, err error) {
 			if err != nil {

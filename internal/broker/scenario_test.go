@@ -23,6 +23,7 @@ import (
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/store"
 )
@@ -199,9 +200,9 @@ func (l *failingLog) hold(held bool) {
 
 // Event implements broker.Observer: only what was refused, dropped or taken
 // over is worth a line here.
-func (s *scenario) Event(e broker.Event) {
+func (s *scenario) Event(e event.Record) {
 	switch e.Code {
-	case broker.EventPublishRejected, broker.EventMessageDropped, broker.EventTakeover, broker.EventOverflowed:
+	case event.PublishRejected, event.MessageDropped, event.Takeover, event.Overflowed:
 		s.say("event %d client=%s topic=%s reason=%q", e.Code, e.ClientID, e.Topic, e.Reason)
 	}
 }
@@ -272,6 +273,12 @@ type client struct {
 	full    bool
 	ended   bool
 }
+
+// Sent implements broker.Outlet.
+func (c *client) Sent() uint64 { return 0 }
+
+// Peer implements broker.Outlet.
+func (c *client) Peer() (netip.AddrPort, string) { return testAddr, "tcp" }
 
 func (c *client) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	m := d.Message
@@ -401,7 +408,7 @@ func (s *scenario) describe(v mqtt.Version, h mqtt.Header, body []byte) string {
 			line += fmt.Sprintf(" keep_alive=%d", p.Props.ServerKeepAlive)
 		}
 		if len(p.Props.ResponseInfo) > 0 {
-			line += fmt.Sprintf(" response=%s", p.Props.ResponseInfo)
+			line += fmt.Sprintf(" response=%.6s…%d", p.Props.ResponseInfo, len(p.Props.ResponseInfo))
 		}
 		line += s.user(p.Props.User)
 	case mqtt.TypePuback, mqtt.TypePubrec, mqtt.TypePubrel, mqtt.TypePubcomp:

@@ -1,11 +1,11 @@
 package broker
 
 import (
-	"net/netip"
 	"sync"
 	"sync/atomic"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -71,9 +71,8 @@ type attachment struct {
 	problemInfo bool
 	window      int32 // its Receive Maximum, at most InflightMaximum
 	maxPacket   uint32
-	remote      netip.AddrPort
-	transport   string
 	since       int64 // UNIX nanoseconds
+	figures     figures
 
 	grant  *auth.Grant
 	rights *auth.Rights
@@ -113,7 +112,7 @@ func (s *Session) snapshotFor(a *attachment) *SessionRecord {
 // own returns the session's queue, made where there was none. Under s.mu.
 func (s *Session) own() *queue {
 	if s.queue == emptyQueue {
-		s.queue = &queue{}
+		s.queue = (&queue{}).holds(&s.ns.usage.queued)
 	}
 	return s.queue
 }
@@ -218,7 +217,10 @@ func (s *Session) transmit(t *Turn, a *attachment, e *entry) {
 	d.Expiry, d.HasExpiry = e.msg.Remaining(t.Now)
 	t.dress(d, a, s.stamped(e.msg, a))
 	e.flags |= entryAttempted
-	if a.out.Deliver(t, d) == TooLarge {
+	switch a.out.Deliver(t, d) {
+	case Sent:
+		t.tally(s.ns).sent(e.msg)
+	case TooLarge:
 		// Treated as if it had been delivered [MQTT-3.1.2-25].
 		t.b.stats.DroppedLarge.Add(1)
 		s.settle(t, e)
@@ -227,11 +229,11 @@ func (s *Session) transmit(t *Turn, a *attachment, e *entry) {
 
 // drop gives up an entry that was not sent, counted and told [EXT-SES-4].
 func (s *Session) drop(t *Turn, e *entry, reason string) {
-	ev := Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Token: s.token, Reason: reason}
+	name := ""
 	if e.msg != nil {
-		ev.Topic = string(e.msg.Topic)
+		name = string(e.msg.Topic)
 	}
-	t.note(ev)
+	t.noteDrop(s.event(event.MessageDropped, s.token, s.link.Load()), name, reason)
 	s.settle(t, e)
 }
 
@@ -247,6 +249,11 @@ func (s *Session) settle(t *Turn, e *entry) {
 		t.shared = append(t.shared, sharedDone{e.more.group, s, e.more.share})
 	}
 	s.queue.done(e)
+	if n := s.queue.relieved(t.b.limits.QueueBytes); n > 0 {
+		r := s.event(event.MessageDropped, s.token, s.link.Load())
+		r.Count = n
+		t.noteDrop(r, "", "the session's queue has room again")
+	}
 }
 
 // enqueue appends m to the queue [MQTT-4.5.0-1] [MQTT311-3.1.2-5]. Where the
@@ -278,8 +285,10 @@ func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
 func (s *Session) makeRoom(t *Turn, size int64) bool {
 	q := s.queue
 	t.b.stats.DroppedQueue.Add(1)
-	t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Token: s.token,
-		Reason: "the session's queue is full"})
+	t.tally(s.ns).dropped++
+	if q.dropped++; q.dropped == 1 {
+		t.noteDrop(s.event(event.MessageDropped, s.token, s.link.Load()), "", "the session's queue is full: messages are dropped until there is room")
+	}
 	switch s.ns.settings.Load().Overflow {
 	case auth.DropNewest:
 		return false

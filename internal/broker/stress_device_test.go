@@ -147,7 +147,7 @@ func (l *stressLoop) connect(d *device, clean bool, r *rand.Rand) {
 	}
 	d.mu.Unlock()
 	l.peers = append(l.peers, p)
-	request := &broker.ConnectRequest{Packet: c, Grant: grant, Outlet: p, Remote: testAddr, Transport: "tcp"}
+	request := &broker.ConnectRequest{Packet: c, Grant: grant, Outlet: p}
 	l.s.broker.Connect(l.turn, request, func(t *broker.Turn, got broker.Connected, err error) {
 		p.connected = true
 		defer d.attached(p)

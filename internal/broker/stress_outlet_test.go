@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
@@ -87,6 +88,12 @@ type order struct {
 	stream stream
 	qos    mqtt.QoS // of the delivery
 }
+
+// Sent implements broker.Outlet.
+func (p *peer) Sent() uint64 { return 0 }
+
+// Peer implements broker.Outlet.
+func (p *peer) Peer() (netip.AddrPort, string) { return testAddr, "tcp" }
 
 func (p *peer) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	s := p.l.s

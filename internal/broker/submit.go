@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -149,8 +150,10 @@ func (t *Turn) submit(ns *Namespace, by *Submitter, rights *auth.Rights, in *Sub
 
 func (t *Turn) submissionRefused(ns *Namespace, by *Submitter, name []byte, err *mqtt.Error) {
 	t.b.stats.Rejected.Add(1)
-	t.note(Event{Code: EventPublishRejected, Account: ns.account, Token: by.Grant.Token,
-		Topic: string(name), Close: err.Code, Reason: err.Reason})
+	t.tally(ns).rejected++
+	r := ns.event(event.PublishRejected, by.Grant.Token)
+	r.Origin = event.Message
+	t.noteRefusal(r, name, err.Code, err.Reason)
 }
 
 // errRetainedStorage tells that a message was delivered but not stored as retained.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -124,7 +125,7 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	if refusal != "" {
 		return mqtt.QuotaExceeded, refusal
 	}
-	t.note(Event{Code: EventSubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: f.Text})
+	t.noteDrop(s.event(event.Subscribed, a.grant.Token, a), f.Text, "")
 	if sub.group() != nil {
 		s.enterGroup(t, sub, f)
 		return mqtt.ReasonCode(o.QoS), ""
@@ -212,8 +213,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 			s.replays = append(s.replays, r)
 			continue
 		}
-		t.note(Event{Code: EventMessageDropped, Account: s.ns.account, ClientID: s.clientID, Topic: r.sub.filter,
-			Reason: "too many replays of retained messages wait in the session"})
+		t.noteDrop(s.event(event.MessageDropped, a.grant.Token, a), r.sub.filter, "too many replays of retained messages wait in the session")
 	}
 	if first {
 		a.out.Send(t, p.Append(nil, a.version))
@@ -290,6 +290,6 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byt
 	if len(found) == 0 {
 		return mqtt.NoSubscriptionExisted
 	}
-	t.note(Event{Code: EventUnsubscribed, Account: s.ns.account, Token: a.grant.Token, ClientID: s.clientID, Topic: text})
+	t.noteDrop(s.event(event.Unsubscribed, a.grant.Token, a), text, "")
 	return mqtt.Success
 }

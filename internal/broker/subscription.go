@@ -146,6 +146,7 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 	}
 	if old == nil {
 		s.ns.b.stats.Subscriptions.Add(1)
+		s.ns.usage.subscriptions.Add(1)
 	}
 	if f.Share == "" {
 		s.ns.tree.Add(f.Inner, sub)
@@ -164,6 +165,7 @@ func (s *Session) remove(sub *Subscription) {
 	s.subs.remove(sub)
 	s.ns.quota.remove(sub)
 	s.ns.b.stats.Subscriptions.Add(-1)
+	s.ns.usage.subscriptions.Add(-1)
 	if sub.group() == nil {
 		s.ns.tree.Remove(sub.inner(), sub)
 	}

@@ -1,6 +1,10 @@
 package broker
 
-import "time"
+import (
+	"time"
+
+	"alcove/internal/event"
+)
 
 // Turn is the context in which a caller enters the broker: what one loop (or
 // one worker) keeps between Begin and End, and scratch that it reuses. A Turn
@@ -29,11 +33,12 @@ type Turn struct {
 
 	dressing dressing
 	judge    judge
+	tallied  tally // of the account that was last asked for
 
 	shared   []sharedDone // share groups' entries that are settled
 	returned []returned   // what members that went away give back
 	leaving  []leaving    // members that a section took out of their groups
-	events   []Event
+	events   []event.Record
 }
 
 // NewTurn returns a Turn for one more loop or worker.
@@ -56,6 +61,7 @@ func (t *Turn) Touch(o Outlet) { t.touched = append(t.touched, o) }
 // connection once.
 func (t *Turn) End() {
 	t.settleShared()
+	t.tallied.flush()
 	if t.kick {
 		t.kick = false
 		t.b.commit.kick()

@@ -1,9 +1,10 @@
 package broker
 
 import (
+	"errors"
+
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
-	"errors"
 )
 
 // watcher brings changes of tokens and accounts to living connections, within
@@ -54,7 +55,8 @@ func (b *Broker) recheck(t *Turn, a *attachment) {
 	if s.link.Load() != a {
 		return
 	}
-	g, err := b.directory.Revalidate(a.grant.Token, a.remote.Addr(), t.Now)
+	remote, _ := a.out.Peer()
+	g, err := b.directory.Revalidate(a.grant.Token, remote.Addr(), t.Now)
 	if err != nil {
 		// 0x8A is not for DISCONNECT: 0x87 says it [EXT-TOK-8].
 		reason := err.Error()

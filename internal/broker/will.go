@@ -2,6 +2,7 @@ package broker
 
 import (
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
 )
@@ -71,6 +72,8 @@ func (t *Turn) fire(ns *Namespace, clientID string, w *will) {
 
 func (t *Turn) dropWill(ns *Namespace, clientID string, m *Message, reason string) {
 	t.b.stats.Rejected.Add(1)
-	t.note(Event{Code: EventPublishRejected, Account: ns.account, Token: m.Token, ClientID: clientID,
-		Topic: string(m.Topic), Close: mqtt.NotAuthorized, Reason: reason})
+	t.tally(ns).rejected++
+	r := ns.event(event.PublishRejected, m.Token)
+	r.ClientID = clientID
+	t.noteRefusal(r, m.Topic, mqtt.NotAuthorized, reason)
 }

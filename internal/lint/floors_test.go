@@ -27,7 +27,7 @@ const module = "alcove/"
 
 // floors is the plan of the house: a package imports only lower floors.
 var floors = map[string]int{
-	"internal/mqtt": 1, "internal/topic": 1, "internal/expr": 1, "internal/metrics": 1, "internal/sorted": 1,
+	"internal/mqtt": 1, "internal/topic": 1, "internal/expr": 1, "internal/metrics": 1, "internal/sorted": 1, "internal/event": 1,
 	"internal/auth":   2,
 	"internal/broker": 3,
 	"internal/server": 4, "internal/api": 4, "internal/store": 4, "internal/client": 4, "internal/journal": 4, "internal/cluster": 4,

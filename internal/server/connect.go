@@ -55,12 +55,10 @@ func (c *Conn) attach(t *broker.Turn, p *mqtt.Connect, g *auth.Grant, data []byt
 	c.state = statePending
 	c.hold(holdConnect)
 	r := broker.ConnectRequest{
-		Packet:    p,
-		Grant:     g,
-		Outlet:    c,
-		Remote:    c.remote,
-		Transport: transportNames[c.transport],
-		AuthData:  data,
+		Packet:   p,
+		Grant:    g,
+		Outlet:   c,
+		AuthData: data,
 	}
 	if c.auth != nil {
 		r.AuthMethod = c.auth.method

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/netip"
 	"unsafe"
 
 	"alcove/internal/broker"
@@ -62,9 +63,20 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	} else {
 		c.appendShared(d, &h, size)
 	}
+	o.sent++
 	c.grown(size)
 	c.touch(t)
 	return broker.Sent
+}
+
+// Peer is where the client is, and how it comes. See broker.Outlet.
+func (c *Conn) Peer() (netip.AddrPort, string) { return c.remote, transportNames[c.transport] }
+
+// Sent is how many PUBLISH packets were appended. See broker.Outlet.
+func (c *Conn) Sent() uint64 {
+	c.out.mu.Lock()
+	defer c.out.mu.Unlock()
+	return c.out.sent
 }
 
 // fits tells whether the client takes a packet of this size.

@@ -50,6 +50,8 @@ type output struct {
 	aliasMax  uint16
 	state     outState
 	version   mqtt.Version
+	// sent counts the PUBLISH packets.
+	sent uint64
 	// moved counts the writes that made progress.
 	moved uint32
 	// later is what Flush posts to the owner when it has let the lock go.
