@@ -89,6 +89,8 @@ const (
 	// messageSteps bounds the steps that an account's conditions may spend on one
 	// message, about 10 ms; what is asked beyond does not match [EXT-EXP-2].
 	messageSteps = 200_000
+	// workStep is how many deliveries, of some 0.1 µs, make a turn busy.
+	workStep = 2000
 	// routeSweep is how often the cached routes that no longer hold are let go.
 	routeSweep = time.Second
 	// clientIDBytes bounds a Client Identifier.

@@ -157,6 +157,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 		ticket, code = t.retain(ns, m)
 	}
 	r := t.route(ns, m.Topic)
+	t.work += len(r.targets) + len(r.groups) + 1
 	if len(r.conditions) > 0 {
 		t.stamp(ns, m)
 		t.judge.begin(len(r.conditions))

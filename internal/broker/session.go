@@ -62,13 +62,16 @@ type Session struct {
 
 // attachment is the state of one living connection of a session.
 //
-// version to maxPacket never change; grant and rights belong to the owning
-// loop; the rest is guarded by Session.mu.
+// s to since never change; grant and rights belong to the owning loop; the rest is
+// guarded by Session.mu, where nothing else is said. The order leaves no gaps.
 type attachment struct {
 	s           *Session
 	out         Outlet
 	version     mqtt.Version
 	problemInfo bool
+	choked      bool  // the output was full: Drained comes (Session.mu)
+	posted      bool  // a replay's next page is posted (Session.mu)
+	receiving   int32 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good (Session.mu)
 	window      int32 // its Receive Maximum, at most InflightMaximum
 	maxPacket   uint32
 	since       int64 // UNIX nanoseconds
@@ -80,10 +83,7 @@ type attachment struct {
 	listed               auth.TokenID
 	preceding, following *attachment
 
-	acks      *acks // nil while nothing has waited
-	receiving int32 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good
-	choked    bool  // the output was full: Drained comes
-	posted    bool  // a replay's next page is posted
+	acks *acks // nil while nothing has waited
 }
 
 // record appends a record of the session's own to the pending batch. Under s.mu.

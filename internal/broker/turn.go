@@ -22,6 +22,7 @@ type Turn struct {
 	kick    bool // records were appended: the committer is woken at End
 	rows    int  // stored messages that replays may still look at
 	steps   int  // that conditions have spent
+	work    int  // deliveries since Busy was true
 
 	// Of the message that is being published.
 	from    *Session // its publisher, nil for a Will
@@ -50,6 +51,16 @@ func (t *Turn) Begin(now time.Time) {
 	if now.Sub(t.routes.swept) >= routeSweep {
 		t.routes.sweep(now)
 	}
+}
+
+// Busy tells, once for each so many deliveries, that the turn has done much: the caller
+// may want to see whether somebody else waits.
+func (t *Turn) Busy() bool {
+	if t.work < workStep {
+		return false
+	}
+	t.work = 0
+	return true
 }
 
 // Touch notes that o has output to flush at the end of the turn. An Outlet

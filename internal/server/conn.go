@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
+	"alcove/internal/auth"
 	"alcove/internal/broker"
 	"alcove/internal/mqtt"
 )
@@ -34,7 +35,8 @@ const (
 	holdDisk                      // too much waits for the disk
 	holdPress                     // a receiver of what it publishes is full
 	holdAnswers                   // too many of its answers wait
-	holdLaden                     // until the end of the round: its messages are dear
+	holdLaden                     // until its account's next turn: its messages are dear
+	holdRate                      // its account publishes more than it may in a minute
 )
 
 // ops are what others ask of a connection's owner.
@@ -75,12 +77,16 @@ type Conn struct {
 	remote netip.AddrPort
 	sock   socket
 
+	// account is whose lane it waits in: 0 until it is known.
+	account auth.AccountID
+
 	place
 	deadlines
-	ops   atomic.Uint32
-	state connState
-	holds holds
-	wants interest // what the poller knows
+	ops     atomic.Uint32
+	state   connState
+	holds   holds
+	wants   interest // what the poller knows
+	pending interest // what waits in the account's lane
 	moment
 	transport uint8
 	waits     waits
@@ -104,7 +110,6 @@ type deadlines struct {
 // moment is what a Conn is in the midst of.
 type moment struct {
 	armed   bool // waits for room in the socket
-	queued  bool // is in loop.ready
 	calling bool // is inside of broker.Connect
 }
 
@@ -154,11 +159,10 @@ func (l *loop) open(t *broker.Turn, c *Conn, first []byte) {
 	}
 }
 
-// makeReady has c read in the next round, whatever the system says.
+// makeReady has c read when its account's turn comes, whatever the system says.
 func (l *loop) makeReady(c *Conn) {
-	if !c.queued && c.state != stateClosed {
-		c.queued = true
-		l.ready = append(l.ready, c)
+	if c.state != stateClosed {
+		l.await(c, again)
 	}
 }
 

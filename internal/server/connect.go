@@ -53,6 +53,7 @@ func (c *Conn) address() netip.Addr { return c.remote.Addr() }
 // gets a CONNACK 0x00, from the broker [MQTT-3.1.4-5] [MQTT311-3.1.4-4].
 func (c *Conn) attach(t *broker.Turn, p *mqtt.Connect, g *auth.Grant, data []byte) {
 	c.state = statePending
+	c.account = g.Account
 	c.hold(holdConnect)
 	r := broker.ConnectRequest{
 		Packet:   p,

@@ -290,8 +290,8 @@ func TestLadenGoesOn(t *testing.T) {
 		t.Fatal("handled in the same round")
 	}
 	l.round(nil)
-	if c.holds != 0 || len(l.ready) != 0 {
-		t.Fatalf("holds %v, %d ready", c.holds, len(l.ready))
+	if c.holds != 0 || l.lanes.first != nil {
+		t.Fatalf("holds %v, %d wait", c.holds, l.lanes.count)
 	}
 	got := make([]byte, 2)
 	if _, err := io.ReadFull(b.peer, got); err != nil || !bytes.Equal(got, pingresp) {

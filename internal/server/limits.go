@@ -10,6 +10,8 @@ const (
 	readBudget = 64 << 10
 	// turnBudget is how long a turn takes before its output is flushed.
 	turnBudget = time.Millisecond
+	// laneSlice is how long one account is served while others wait.
+	laneSlice = 200 * time.Microsecond
 	// pollEvents is how many events are taken from the system at a time.
 	pollEvents = 256
 	// acceptBatch is how many connections a listener takes at a time.

@@ -24,8 +24,8 @@ type loop struct {
 	poll    poller
 	slots   slots
 	wheel   wheel
-	ready   []*Conn // may have input though no event will come
-	feeding *Conn   // whose packet is being handled
+	lanes   lanes
+	feeding *Conn // whose packet is being handled
 	buffers
 	held
 	clock
@@ -133,7 +133,7 @@ func (l *loop) run() {
 
 // busy tells whether there is work for which no event will come.
 func (l *loop) busy() bool {
-	if len(l.ready) > 0 {
+	if l.lanes.first != nil {
 		return true
 	}
 	l.mail.Lock()
@@ -164,30 +164,12 @@ func (l *loop) sleep() []event {
 	return events
 }
 
-// round does what has come up, in one turn or several.
+// round is one turn: what has come up waits for its account's turn, and as much of
+// what waits as a turn takes is handled.
 func (l *loop) round(events []event) {
 	l.begin()
-	l.share = max(shareLeast, min(writeSize, roundSize/max(len(events), 1)))
-	for _, ev := range events {
-		l.handle(ev)
-		if time.Since(l.began) > turnBudget {
-			l.turn.End()
-			l.begin()
-		}
-	}
-	if n := len(l.ready); n > 0 {
-		for _, c := range l.ready[:n] {
-			c.queued = false
-			if c.holds&holdLaden != 0 {
-				// Others get what they were sent before it goes on.
-				l.turn.End()
-				l.begin()
-				c.unhold(l.turn, holdLaden)
-			}
-			c.readable(l.turn)
-		}
-		l.ready = append(l.ready[:0], l.ready[n:]...)
-	}
+	l.enqueue(events)
+	l.serve()
 	l.turn.End()
 }
 
@@ -210,9 +192,10 @@ func (l *loop) begin() {
 	}
 }
 
-// handle passes an event to its connection, if that is still there.
+// handle passes on what waited for a connection, if that is still there.
 func (l *loop) handle(ev event) {
 	if ev.slot&slotListener != 0 {
+		l.lanes.listeners &^= 1 << (ev.slot & 63)
 		l.accept(ev.slot &^ slotListener)
 		return
 	}
@@ -220,12 +203,22 @@ func (l *loop) handle(ev event) {
 	if c == nil {
 		return
 	}
-	l.poll.rearm(c, ev.what)
-	if ev.what&wantWrite != 0 {
+	what := c.pending
+	c.pending = 0
+	if what&^again != 0 {
+		l.poll.rearm(c, what&^again)
+	}
+	if what&wantWrite != 0 {
 		c.writable()
 	}
-	if ev.what&^wantWrite != 0 {
-		c.input(l.turn, ev.what)
+	if what&again != 0 {
+		c.unhold(l.turn, holdLaden)
+		if c.holds != 0 {
+			what &^= again // there will be another time
+		}
+	}
+	if what&^wantWrite != 0 {
+		c.input(l.turn, what)
 	}
 }
 

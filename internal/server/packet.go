@@ -89,7 +89,7 @@ func (c *Conn) publish(t *broker.Turn, h mqtt.Header, body []byte) error {
 	if err := c.link.Publish(t, p); err != nil {
 		return err
 	}
-	if t.Laden() && c.state == stateUp {
+	if c.state == stateUp && (t.Laden() || t.Busy() && c.loop.yields()) {
 		c.hold(holdLaden)
 		c.loop.makeReady(c)
 	}
