@@ -91,6 +91,7 @@ func (s *Session) detach(t *Turn, a *attachment, code mqtt.ReasonCode, reason st
 
 // closed is the record of a connection's end.
 func (s *Session) closed(t *Turn, a *attachment, code mqtt.ReasonCode, reason string) event.Record {
+	t.tallied.hear(nil)
 	r := s.event(event.Closed, a.grant.Token, a)
 	r.Close, r.Reason = int(code), reason
 	r.Duration = time.Duration(t.Now.UnixNano() - a.since)

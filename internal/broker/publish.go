@@ -15,9 +15,7 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
-	t.b.stats.Received.Add(1)
-	a.figures.published.Store(a.figures.published.Load() + 1)
-	t.tally(s.ns).received(p)
+	t.tally(s.ns).received(a, p)
 	if err := t.b.offered(p); err != nil {
 		return err
 	}

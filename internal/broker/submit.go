@@ -131,6 +131,7 @@ func (t *Turn) submit(ns *Namespace, by *Submitter, rights *auth.Rights, in *Sub
 		done.Err = err
 		return done
 	}
+	t.tally(ns).received(nil, &p)
 	t.scratch.forward = p.Props.AppendForward(t.scratch.forward[:0])
 	m := &t.scratch.message
 	*m = Message{

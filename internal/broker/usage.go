@@ -86,6 +86,8 @@ func (ns *Namespace) measure() Usage {
 // an addition, not an atomic one.
 type tally struct {
 	ns                        *Namespace
+	from                      *attachment // whose messages heard counts
+	heard                     uint64
 	published, publishedBytes uint64
 	sends, sentBytes          uint64
 	rejected, dropped         uint64
@@ -105,6 +107,8 @@ func (c *tally) flush() {
 	if c.ns == nil {
 		return
 	}
+	c.hear(nil)
+	c.ns.b.stats.Received.Add(c.published)
 	u := &c.ns.usage
 	for _, x := range [...]struct {
 		to *atomic.Uint64
@@ -121,9 +125,23 @@ func (c *tally) flush() {
 	*c = tally{}
 }
 
-func (c *tally) received(p *mqtt.Publish) {
+// received counts a PUBLISH; a is nil for a message that came without a connection.
+func (c *tally) received(a *attachment, p *mqtt.Publish) {
+	if c.from != a {
+		c.hear(a)
+	}
+	c.heard++
 	c.published++
 	c.publishedBytes += uint64(len(p.Topic) + len(p.Payload))
+}
+
+// hear tells a connection how many of its messages were counted, and begins with those
+// of another.
+func (c *tally) hear(a *attachment) {
+	if c.from != nil {
+		c.from.figures.published.Add(c.heard)
+	}
+	c.from, c.heard = a, 0
 }
 
 func (c *tally) sent(m *Message) {
@@ -131,7 +149,7 @@ func (c *tally) sent(m *Message) {
 	c.sentBytes += uint64(len(m.Topic) + len(m.Payload))
 }
 
-// figures count what a connection does. Only its loop writes published.
+// figures count what a connection does.
 type figures struct {
 	published atomic.Uint64
 	rejected  atomic.Uint32
