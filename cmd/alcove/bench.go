@@ -121,6 +121,9 @@ func (o *benchOptions) measure(ctx context.Context, name string) (results []*ben
 	}
 	cfg := o.Config
 	cfg.Scenario = name
+	if known && s.Tenants() {
+		cfg.REST = o.operator().call
+	}
 	if known && (o.memory || s.Memory()) {
 		token, remove, err := o.memoryAccount(ctx)
 		if err != nil {
@@ -142,10 +145,15 @@ func (o *benchOptions) measure(ctx context.Context, name string) (results []*ben
 	return results, nil
 }
 
+// operator asks the broker's REST interface with the run's own token.
+func (o *benchOptions) operator() *restOptions {
+	return &restOptions{url: o.rest, token: o.Token, tls: o.tls}
+}
+
 // memoryAccount makes an account that keeps nothing on disk and returns its token and
 // what removes it [EXT-ACC-5].
 func (o *benchOptions) memoryAccount(ctx context.Context) (token string, remove func() error, err error) {
-	rest := restOptions{url: o.rest, token: o.Token, tls: o.tls}
+	rest := o.operator()
 	var made []accountView
 	body := []any{map[string]any{"name": "bench", "settings": map[string]any{"durability": "memory"}}}
 	if err := rest.call(ctx, "POST", "/platform/customers", body, &made); err != nil {
@@ -178,8 +186,9 @@ func parseVersion(s string) (mqtt.Version, error) {
 // messages as a database.
 type benchTable struct {
 	*tabwriter.Writer
-	rows   int
-	stored []*bench.Result
+	rows    int
+	stored  []*bench.Result
+	tenants []*bench.Result
 }
 
 func newBenchTable(w io.Writer) *benchTable {
@@ -193,6 +202,9 @@ func (t *benchTable) add(r *bench.Result) {
 	t.rows++
 	if r.StoredPerS > 0 {
 		t.stored = append(t.stored, r)
+	}
+	if r.Tenancy != (bench.Tenancy{}) {
+		t.tenants = append(t.tenants, r)
 	}
 	fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n",
 		r.Scenario, r.Version, r.QoS, r.InPerS, r.OutPerS, figure(r.CPUPerMsg, 3), figure(r.P50, 0), figure(r.P99, 0),
@@ -209,6 +221,14 @@ func (t *benchTable) Flush() error {
 		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t\n",
 			r.Scenario, r.Count, r.StoredPerS, r.UpdatesPerS, figure(r.RSSPerRetained, 0), figure(r.SelectP50, 0), figure(r.SelectP99, 0),
 			figure(r.CPUPerSelect, 0), figure(r.SinceP50, 0), figure(r.SinceP99, 0), figure(r.CPUPerSince, 0), r.DeletedPerS)
+	}
+	if len(t.tenants) > 0 {
+		fmt.Fprintln(t, "\nscenario\taccounts/s\tCPU µs\ttokens/s\tCPU µs\tB/account\tp99 alone µs\tbeside 10 × its limit\tmsg/s taken\tbeside no limit\tmsg/s taken\t")
+	}
+	for _, r := range t.tenants {
+		fmt.Fprintf(t, "%s\t%.0f\t%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
+			r.Scenario, r.AccountsPerS, figure(r.CPUPerAccount, 1), r.TokensPerS, figure(r.CPUPerToken, 1), figure(r.RSSPerAccount, 0),
+			figure(r.QuietP99, 0), figure(r.LimitedP99, 0), figure(r.LimitedPerS, 0), figure(r.FloodedP99, 0), figure(r.FloodedPerS, 0))
 	}
 	return t.Writer.Flush()
 }

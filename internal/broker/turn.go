@@ -77,9 +77,11 @@ func (t *Turn) End() {
 		t.kick = false
 		t.b.commit.kick()
 	}
-	// Flushing can touch no further connection: Flush only writes.
-	for i, o := range t.touched {
-		o.Flush()
+	// Flushing can touch no further connection: Flush only writes. The last comes
+	// first: where one account has touched many connections and then another had its
+	// turn, the other does not wait for all those.
+	for i := len(t.touched) - 1; i >= 0; i-- {
+		t.touched[i].Flush()
 		t.touched[i] = nil
 	}
 	t.touched = t.touched[:0]

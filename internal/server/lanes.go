@@ -147,26 +147,38 @@ func (l *loop) await(c *Conn, what interest) {
 	c.pending |= what
 }
 
-// serve handles what waits, account by account, for the length of a turn.
+// serve handles what waits for the length of a turn: account by account, a slice each.
+// While only one waits, the system is asked now and then whether another does.
 func (l *loop) serve() {
 	l.share = max(shareLeast, min(writeSize, roundSize/max(l.lanes.count, 1)))
-	began := l.began
+	slice, asked, over := l.began, l.began, false
 	for l.lanes.first != nil {
 		l.handle(l.lanes.take())
 		now := time.Now()
-		spent := l.lanes.spent()
-		if !spent && (l.lanes.alone() || now.Sub(began) < laneSlice) {
+		if l.lanes.alone() && now.Sub(asked) > laneSlice {
+			l.enqueue(l.poll.wait(0))
+			asked = now
+		}
+		switch spent := l.lanes.spent(); {
+		case l.lanes.alone():
+			if spent {
+				l.lanes.turn()
+			}
 			if now.Sub(l.began) > turnBudget {
 				return
 			}
 			continue
+		case !spent && now.Sub(slice) < laneSlice:
+			continue
 		}
 		l.lanes.turn()
-		// The others' output does not wait for much of this one's.
-		if now.Sub(began) > laneSlice || now.Sub(l.began) > turnBudget {
+		if over {
 			return
 		}
-		began = now
+		// Where accounts share the loop nobody's output waits long. But the one that
+		// comes next still gets its slice before the output of the first is written:
+		// its own goes out before that (Turn.End).
+		slice, over = now, now.Sub(l.began) > 2*laneSlice
 	}
 }
 

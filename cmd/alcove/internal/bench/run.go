@@ -36,6 +36,7 @@ type Config struct {
 	Rate        float64 // messages a second, which makes it an open loop
 	Threads     int
 	Progress    io.Writer // one line a second; nil: none
+	REST        Caller    // for scenarios that make accounts; nil: none
 }
 
 // Result is what a run has measured. Figures that were not measured are 0. In JSON it
@@ -53,6 +54,7 @@ type Result struct {
 	Latency
 	Memory
 	Database
+	Tenancy
 	Counts
 }
 

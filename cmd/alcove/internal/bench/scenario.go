@@ -26,6 +26,7 @@ type Scenario struct {
 	ws          bool         // wants one of WebSocket
 	version     mqtt.Version // 0: as configured
 	memory      bool         // for an account that keeps nothing on disk
+	tenants     bool         // makes accounts of its own by REST
 
 	// shape splits a number of connections into cells with so many publishers and
 	// subscribers each; nil for scenarios of another kind.
@@ -76,6 +77,8 @@ var scenarios = []Scenario{
 	{Name: "sticky-qos1", About: "sticky by QoS 1", connections: 32, count: 1000, qos: 1, window: 100, sticky: true, measure: measureGroup},
 	{Name: "retained-db", About: "retained messages as a database: stored, updated at random, asked for by selectors and by time", connections: 10, count: 1_000_000, qos: 1, window: 500, measure: measureDatabase},
 	{Name: "retained-db-memory", About: "the same in an account that keeps nothing on disk", connections: 10, count: 1_000_000, qos: 1, window: 500, memory: true, measure: measureDatabase},
+	{Name: "tenants", About: "100,000 accounts with a token each, idle: memory; tokens created by REST", count: 100_000, tenants: true, measure: measureTenants},
+	{Name: "neighbour", About: "1,000 messages a second of an account: alone, and beside one that floods", connections: 20, rate: 1000, batch: 1, shape: pairs, tenants: true, measure: measureNeighbour},
 }
 
 // Scenarios returns all scenarios in the order in which they are shown.
@@ -109,6 +112,9 @@ func (s Scenario) Version() mqtt.Version { return s.version }
 // Memory reports whether the scenario is about an account that keeps nothing on disk.
 // Its caller gives it the token of such an account.
 func (s Scenario) Memory() bool { return s.memory }
+
+// Tenants reports whether the scenario makes accounts: its Config needs REST.
+func (s Scenario) Tenants() bool { return s.tenants }
 
 // complete puts the scenario's sizes where the configuration has none.
 func (s Scenario) complete(cfg *Config) {

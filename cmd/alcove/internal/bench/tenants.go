@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Caller asks the broker's REST interface as the operator and decodes the result, a
+// list, into result.
+type Caller func(ctx context.Context, method, path string, body, result any) error
+
+// Tenancy is what accounts cost and what they feel of each other. Figures that were
+// not measured are 0.
+type Tenancy struct {
+	// AccountsPerS and TokensPerS were created by REST in arrays of 1,000, with what
+	// one of them cost the broker in microseconds of CPU time.
+	AccountsPerS  float64 `json:"accounts_per_s,omitempty"`
+	CPUPerAccount float64 `json:"cpu_us_per_account,omitempty"`
+	TokensPerS    float64 `json:"tokens_per_s,omitempty"`
+	CPUPerToken   float64 `json:"cpu_us_per_token,omitempty"`
+	// RSSPerAccount is what an idle account with its token takes, in bytes.
+	RSSPerAccount float64 `json:"rss_per_account_bytes,omitempty"`
+	// The 99th percentile of one account's latency, in microseconds: alone, beside
+	// one that floods at ten times its limit, and beside one that floods without a
+	// limit; and how many messages a second were taken from those.
+	QuietP99    float64 `json:"alone_p99_us,omitempty"`
+	LimitedP99  float64 `json:"beside_limited_p99_us,omitempty"`
+	LimitedPerS float64 `json:"limited_taken_per_s,omitempty"`
+	FloodedP99  float64 `json:"beside_unlimited_p99_us,omitempty"`
+	FloodedPerS float64 `json:"unlimited_taken_per_s,omitempty"`
+}
+
+// array is how many items one request creates.
+const array = 1000
+
+var errNoREST = errors.New("the scenario needs the broker's REST interface and the operator's token")
+
+// tenant is an account as REST returns it.
+type tenant struct {
+	ID    int64 `json:"id"`
+	Token struct {
+		Key string `json:"key"`
+	} `json:"token"`
+}
+
+// customer makes a top-level account; body are its fields.
+func (r *run) customer(ctx context.Context, body map[string]any) (t tenant, err error) {
+	var made []tenant
+	if r.cfg.REST == nil {
+		return t, errNoREST
+	}
+	body["name"] = "bench " + r.name
+	if err := r.cfg.REST(ctx, http.MethodPost, "/platform/customers", []any{body}, &made); err != nil {
+		return t, fmt.Errorf("an account: %w", err)
+	}
+	if len(made) != 1 || made[0].Token.Key == "" {
+		return t, errors.New("an account: the broker answered without its token")
+	}
+	return made[0], nil
+}
+
+// remove deletes an item; also when the run was ended early.
+func (r *run) remove(ctx context.Context, path string, id int64) error {
+	return r.cfg.REST(context.WithoutCancel(ctx), http.MethodDelete, path+"/"+strconv.FormatInt(id, 10), nil, nil)
+}
+
+// measureTenants creates accounts with a token each, as a customer would be: idle.
+// Then tokens of one account.
+func measureTenants(ctx context.Context, r *run, res *Result) (err error) {
+	if r.cfg.REST == nil {
+		return errNoREST
+	}
+	before, err := r.calm(ctx)
+	if err != nil {
+		return err
+	}
+	var ids []int64
+	defer func() {
+		for len(ids) > 0 { // the broker's answer to so many ids is no part of the measurement
+			n := min(array, len(ids))
+			path := "/platform/customers/"
+			for i, id := range ids[:n] {
+				if i > 0 {
+					path += ","
+				}
+				path += strconv.FormatInt(id, 10)
+			}
+			err = errors.Join(err, r.cfg.REST(context.WithoutCancel(ctx), http.MethodDelete, path, nil, nil))
+			ids = ids[n:]
+		}
+	}()
+	a, began := before, time.Now()
+	for len(ids) < r.cfg.Count {
+		batch := make([]any, min(array, r.cfg.Count-len(ids)))
+		for i := range batch {
+			batch[i] = map[string]any{"name": fmt.Sprintf("bench %s %d", r.name, len(ids)+i)}
+		}
+		var made []tenant
+		if err := r.cfg.REST(ctx, http.MethodPost, "/platform/customers", batch, &made); err != nil {
+			return err
+		}
+		for _, t := range made {
+			ids = append(ids, t.ID)
+		}
+	}
+	b, err := r.sample()
+	if err != nil {
+		return err
+	}
+	n := float64(len(ids))
+	res.AccountsPerS = n / time.Since(began).Seconds()
+	res.CPUPerAccount = float64((b.usage.CPU - a.usage.CPU).Microseconds()) / n
+	after, err := r.calm(ctx)
+	if err != nil {
+		return err
+	}
+	if r.cfg.PID != 0 {
+		res.RSSPerAccount = float64(after.usage.RSS-before.usage.RSS) / n
+	}
+	return r.measureTokens(ctx, res)
+}
+
+// tokensMeasured is how many tokens are created to see how fast that goes.
+const tokensMeasured = 20_000
+
+func (r *run) measureTokens(ctx context.Context, res *Result) (err error) {
+	body := make([]any, array)
+	for i := range body {
+		body[i] = map[string]any{
+			"info": "bench " + r.name, "ttl": 3600,
+			"access": map[string]any{"type": 2, "acl": []any{map[string]any{
+				"uri": "mqtt", "topic": "devices/{client_id}/#", "actions": []string{"publish", "subscribe"},
+			}}},
+		}
+	}
+	a, err := r.sample()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	for n := 0; n < tokensMeasured; n += array {
+		if err := r.cfg.REST(ctx, http.MethodPost, "/platform/tokens", body, nil); err != nil {
+			return err
+		}
+	}
+	took := time.Since(began)
+	b, err := r.sample()
+	if err != nil {
+		return err
+	}
+	res.TokensPerS = tokensMeasured / took.Seconds()
+	res.CPUPerToken = float64((b.usage.CPU - a.usage.CPU).Microseconds()) / tokensMeasured
+	for n := 0; n < tokensMeasured; n += array {
+		// By its text, as often as one request may take only a part of them.
+		if err := r.cfg.REST(ctx, http.MethodDelete, "/platform/tokens/info=bench "+r.name, nil, nil); err != nil {
+			break
+		}
+	}
+	return nil
+}
