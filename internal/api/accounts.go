@@ -114,18 +114,18 @@ type accountList struct {
 type accountPick struct {
 	ActingIn
 	Page
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type accountChange struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 	Body     AccountFields
 }
 
 type accountDelete struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type subaccountCreate struct {

@@ -71,7 +71,7 @@ type tokenList struct {
 type tokenPick struct {
 	ActingIn
 	Page
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type tokenCreate struct {
@@ -81,13 +81,13 @@ type tokenCreate struct {
 
 type tokenChange struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 	Body     tokenFields
 }
 
 type tokenDelete struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 func (s *server) registerTokens() {
