@@ -63,6 +63,8 @@ type dropper struct {
 	dropped []auth.AccountID
 }
 
+func (d *dropper) Usage(auth.AccountID) broker.Usage { return broker.Usage{} }
+
 func (d *dropper) Limits() broker.Limits { return broker.Limits{} }
 
 func (d *dropper) DropAccounts(ids []auth.AccountID) error {

@@ -20,6 +20,8 @@ type Broker interface {
 	// DropAccounts ends the connections of deleted accounts and drops their
 	// namespaces; it returns when that is durable.
 	DropAccounts(ids []auth.AccountID) error
+	// Usage is what an account has done and holds.
+	Usage(account auth.AccountID) broker.Usage
 	// Limits are those in force.
 	Limits() broker.Limits
 	// Submit publishes messages in an account and returns when what must be durable
