@@ -76,6 +76,8 @@ func TestEveryKey(t *testing.T) {
 		"data": "/d", "mqtt": "h:1", "mqtts": "off", "http": "h:2", "https": "h:3", "unix": "/s",
 		"operator_token": strings.Repeat("a", 64), "anonymous_token": "7", "reserved_prefix": "own",
 		"proxy_trusted": "10.0.0.0/8, 127.0.0.1", "ws_origins": "https://a.example,https://b.example",
+		"cors_origins": "https://a.example,http://b.example:8080", "region.name": "eu", "region.host": "h", "region.rest": "https://r/",
+		"region.cdn": "https://c", "region.mqtt": "m:1", "region.mqtt_ws": "w:2",
 		"maximum_packet_size": "1MiB", "connect_packet_size": "4KiB", "receive_maximum": "5", "inflight_maximum": "6",
 		"topic_alias_maximum": "7", "maximum_levels": "8", "filters_per_packet": "9", "subscriptions_per_session": "10",
 		"sessions_per_account": "11", "queue_bytes": "12MB", "retained_bytes": "13GB", "maximum_qos": "1",

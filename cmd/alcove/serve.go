@@ -135,7 +135,10 @@ func (h *house) build() (err error) {
 	if c.server.TLS.Dir == "" {
 		c.server.TLS.Dir = filepath.Join(c.data, "tls")
 	}
-	rest := api.New(api.Config{Directory: h.directory, Broker: h.broker, Version: version()})
+	rest := api.New(api.Config{
+		Directory: h.directory, Broker: h.broker, Version: version(), Reserved: c.features.ReservedLevel,
+		Origins: c.rest.origins, Region: c.rest.region, Ports: h.ports,
+	})
 	h.server, err = server.New(c.server, h.broker, h.directory, rest)
 	return err
 }
@@ -184,6 +187,18 @@ func (h *house) open(out io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out, startLine(h.server.Addrs(), h.c.data))
 	return err
+}
+
+// ports are those of the open listeners. Requests that ask for them come in by one.
+func (h *house) ports() api.Ports {
+	a := h.server.Addrs()
+	port := func(addr net.Addr) int {
+		if tcp, ok := addr.(*net.TCPAddr); ok {
+			return tcp.Port
+		}
+		return 0
+	}
+	return api.Ports{MQTT: port(a.MQTT), MQTTS: port(a.MQTTS), HTTP: port(a.HTTP), HTTPS: port(a.HTTPS)}
 }
 
 // startLine says where everything is.

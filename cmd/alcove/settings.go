@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"alcove/internal/api"
 	"alcove/internal/auth"
 	"alcove/internal/broker"
 	"alcove/internal/mqtt"
@@ -28,6 +29,13 @@ type settings struct {
 	limits   broker.Limits
 	features broker.Features
 	server   server.Config
+	rest     restSettings
+}
+
+// restSettings are those of the REST interface [EXT-REST-10].
+type restSettings struct {
+	origins []string
+	region  api.Region
 }
 
 type logSettings struct {
@@ -71,7 +79,18 @@ var keys = append(append(append([]key{
 	{name: "reserved_prefix", fallback: "flespi", about: "first level of the broker's own topics", take: takePrefix},
 	{name: "proxy_trusted", about: "networks whose connections begin with a PROXY protocol header", take: takeNetworks},
 	{name: "ws_origins", about: "origins that a WebSocket may come from; empty: any", take: texts(func(s *settings) *[]string { return &s.server.Origins })},
-}, limitKeys...), tlsKeys...), machineKeys...)
+}, append(restKeys, limitKeys...)...), tlsKeys...), machineKeys...)
+
+// restKeys are those of the REST interface.
+var restKeys = []key{
+	{name: "cors_origins", fallback: "*", about: "origins whose pages may read REST answers; *: any", take: takeCORSOrigins},
+	{name: "region.name", fallback: "alcove", about: "name of this installation in /auth/regions", take: text(func(s *settings) *string { return &s.rest.region.Name })},
+	{name: "region.host", about: "host in the addresses that /auth/regions tells; empty: the one by which it is asked", take: text(func(s *settings) *string { return &s.rest.region.Host })},
+	{name: "region.rest", about: "URL of the REST interface there; empty: host and port of the listener", take: webURL(func(s *settings) *string { return &s.rest.region.REST })},
+	{name: "region.cdn", about: "URL of static files there; empty: as region.rest", take: webURL(func(s *settings) *string { return &s.rest.region.CDN })},
+	{name: "region.mqtt", about: "host:port of MQTT there; empty: host and port of the listener", take: address(func(s *settings) *string { return &s.rest.region.MQTT })},
+	{name: "region.mqtt_ws", about: "host:port of MQTT over WebSocket there; empty: host and port of the listener", take: address(func(s *settings) *string { return &s.rest.region.WS })},
+}
 
 // limitKeys are what clients are held to and what they are offered [EXT-LIM-1].
 var limitKeys = []key{

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -105,6 +106,63 @@ func texts(field func(*settings) *[]string) func(*settings, any) error {
 	return func(s *settings, v any) (err error) {
 		*field(s), err = list(v)
 		return err
+	}
+}
+
+// takeCORSOrigins takes origins as browsers write them, or * for any.
+func takeCORSOrigins(s *settings, v any) error {
+	items, err := list(v)
+	if err != nil {
+		return err
+	}
+	s.rest.origins = nil
+	for _, item := range items {
+		u, err := url.Parse(item)
+		switch {
+		case item == "*" && len(items) == 1:
+			return nil
+		case err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != item:
+			return fmt.Errorf("%q is not an origin such as https://board.example:8443, or * alone", item)
+		}
+		s.rest.origins = append(s.rest.origins, item)
+	}
+	if len(s.rest.origins) == 0 {
+		return errors.New("needs an origin, or * for any")
+	}
+	return nil
+}
+
+// webURL takes an http or https URL without a slash at its end, or nothing.
+func webURL(field func(*settings) *string) func(*settings, any) error {
+	return func(s *settings, v any) error {
+		t, err := scalar(v)
+		if err != nil {
+			return err
+		}
+		u, err := url.Parse(t)
+		if t != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+			return fmt.Errorf("%q is not a URL such as https://broker.example", t)
+		}
+		*field(s) = strings.TrimSuffix(t, "/")
+		return nil
+	}
+}
+
+// address takes host:port, both of them, or nothing.
+func address(field func(*settings) *string) func(*settings, any) error {
+	return func(s *settings, v any) error {
+		t, err := scalar(v)
+		if err != nil {
+			return err
+		}
+		if t != "" {
+			host, port, err := net.SplitHostPort(t)
+			if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || host == "" || n == 0 {
+				return fmt.Errorf("%q is not host:port", t)
+			}
+		}
+		*field(s) = t
+		return nil
 	}
 }
 

@@ -22,14 +22,6 @@ type AccountFields struct {
 	Settings *settingsFields   `json:"settings,omitempty"`
 }
 
-// ownFields are those that an account may write of itself: who limits and blocks it
-// is above it.
-type ownFields struct {
-	Name     *string           `json:"name,omitempty"`
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Settings *settingsFields   `json:"settings,omitempty"`
-}
-
 // settingsFields changes single settings; null makes one the parent's again
 // [EXT-ACC-5].
 type settingsFields struct {
@@ -114,18 +106,18 @@ type accountList struct {
 type accountPick struct {
 	ActingIn
 	Page
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type accountChange struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 	Body     AccountFields
 }
 
 type accountDelete struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type subaccountCreate struct {
@@ -273,29 +265,4 @@ func (s *server) deleteAccounts(ctx context.Context, f family, text string) (*ou
 		gone = append(gone, deleted{int64(a.ID)})
 	}
 	return answer(gone, errs)
-}
-
-type customerChange struct {
-	ActingIn
-	Body ownFields
-}
-
-func (s *server) registerCustomer() {
-	add(s, operation{"get-customer", http.MethodGet, "/platform/customer", "Get the account itself", platformRight},
-		func(ctx context.Context, in *struct{ ActingIn }) (*output[auth.Account], error) {
-			a, ok := s.directory.Account(callerOf(ctx).account)
-			if !ok {
-				return nil, errNotFound
-			}
-			return answer([]auth.Account{a}, nil)
-		})
-	add(s, operation{"update-customer", http.MethodPut, "/platform/customer", "Change given fields of the account itself", platformRight},
-		func(ctx context.Context, in *customerChange) (*output[auth.Account], error) {
-			fields := AccountFields{Name: in.Body.Name, Metadata: in.Body.Metadata, Settings: in.Body.Settings}
-			a, err := s.directory.UpdateAccount(callerOf(ctx).account, fields.spec())
-			if err != nil {
-				return nil, failure(err)
-			}
-			return answer([]auth.Account{a}, nil)
-		})
 }

@@ -63,6 +63,8 @@ type dropper struct {
 	dropped []auth.AccountID
 }
 
+func (d *dropper) Usage(auth.AccountID) broker.Usage { return broker.Usage{} }
+
 func (d *dropper) Limits() broker.Limits { return broker.Limits{} }
 
 func (d *dropper) DropAccounts(ids []auth.AccountID) error {
@@ -253,13 +255,26 @@ func TestTokens(t *testing.T) {
 		{"nothing=1", ""},
 		{"metadata.x.y=1", ""},
 		{"info.x=1", ""},
+		{"%7Binfo==%22one%22%7D", "one"},
+		{"{info~'t%3Fo'||metadata.room==5}", "one"},
+		{"{info~'t%3Fo'||$metadata.room==5}", "one two"},
+		{"{created%3E0%26%26len(info)==3}", "one two"},
+		{"{access.type==2}", "one"},
+		{"{created%3Cnow()%2B1,}", "!"},
+		{"{created%3Cnow()%2B1}", "one operator two"},
 	} {
+		if c.want == "!" {
+			if a := b.do(b.operator, "GET", "/platform/tokens/"+c.selector, ""); a.status != 400 || a.Errors[0].Column != 16 {
+				t.Errorf("%s: %s", c.selector, a.body)
+			}
+			continue
+		}
 		a := b.ok(b.operator, "GET", "/platform/tokens/"+c.selector, "")
 		var infos []string
 		for i := range a.Result {
 			infos = append(infos, a.text(i, "info"))
 		}
-		if c.selector == "all" || strings.Contains(c.selector, "=") {
+		if c.selector == "all" || strings.Contains(c.selector, "=") || c.selector[0] == '{' {
 			slices.Sort(infos)
 		}
 		if got := strings.Join(infos, " "); got != c.want {
@@ -332,7 +347,11 @@ func TestBadRequests(t *testing.T) {
 		{"PUT", "/platform/tokens/1", `{"scram":true}`, 400, "scram"},
 		{"PUT", "/platform/tokens/x", `{}`, 400, "selector"},
 		{"GET", "/platform/tokens/1,", ``, 400, "selector"},
-		{"GET", "/platform/tokens/{a}", ``, 400, "selector"},
+		{"GET", "/platform/tokens/%7Ba", ``, 400, "selector"},
+		{"GET", "/platform/tokens/%7B%7D", ``, 400, "selector: expression"},
+		{"GET", "/platform/tokens/%7Bid%20==%7D", ``, 400, "column"},
+		{"GET", "/platform/tokens/info=a%5C", ``, 400, "info"},
+		{"GET", "/platform/tokens/+1", ``, 400, "selector"},
 		{"GET", "/platform/tokens/a=1,b", ``, 400, "selector"},
 		{"GET", "/platform/tokens/=1", ``, 400, "selector"},
 		{"GET", "/platform/tokens/" + strings.Repeat("1,", maxIDs) + "1", ``, 400, "selector"},

@@ -18,6 +18,8 @@ const (
 	maxLimit      = 1000    // items of one page [EXT-REST-2]
 	defaultLimit  = 100
 
+	maxHost = 253 // bytes of a host's name
+
 	streamBuffer = 32 << 10 // bytes of a streamed answer that gather before they are sent
 	maxCounted   = 10_000   // messages that are counted behind a page
 )

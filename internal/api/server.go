@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -18,6 +20,8 @@ type Broker interface {
 	// DropAccounts ends the connections of deleted accounts and drops their
 	// namespaces; it returns when that is durable.
 	DropAccounts(ids []auth.AccountID) error
+	// Usage is what an account has done and holds.
+	Usage(account auth.AccountID) broker.Usage
 	// Limits are those in force.
 	Limits() broker.Limits
 	// Submit publishes messages in an account and returns when what must be durable
@@ -35,11 +39,21 @@ type Config struct {
 	Directory *auth.Directory
 	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
 	Version   string // of the program, for the OpenAPI document
+
+	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
+	Origins []string
+	// Region says where the installation is reached, Ports where it listens; Ports is
+	// called at requests, and may be nil.
+	Region Region
+	Ports  func() Ports
+	// Reserved is the first level of the broker's own topics; "flespi" where empty.
+	Reserved string
 }
 
 type server struct {
 	directory *auth.Directory
 	broker    Broker
+	cors      cors
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -50,7 +64,10 @@ type server struct {
 // New returns the handler of the REST paths. WebSocket upgrades on the same port are
 // taken out before by the server.
 func New(cfg Config) http.Handler {
-	s := &server{directory: cfg.Directory, broker: cfg.Broker, mux: http.NewServeMux()}
+	s := &server{directory: cfg.Directory, broker: cfg.Broker, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	if cfg.Reserved == "" {
+		cfg.Reserved = "flespi"
+	}
 	c := huma.DefaultConfig("Alcove", cfg.Version)
 	c.CreateHooks = nil // no $schema field in answers
 	// The framework makes these documents at the first request, without a lock; ours
@@ -63,6 +80,8 @@ func New(cfg Config) http.Handler {
 	s.api = humago.New(s.mux, c)
 	s.api.UseMiddleware(s.authenticate)
 	s.registerInfo()
+	s.registerRegions(cfg)
+	s.registerDictionary(cfg.Reserved)
 	s.registerTokens()
 	s.registerAccounts()
 	s.registerCustomer()
@@ -88,7 +107,18 @@ func New(cfg Config) http.Handler {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
-	r = foldTopic(r)
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	if s.cors.apply(w, r) { // [EXT-REST-10]
+		return
+	}
+	if r = foldTopic(r); !plainPath(r.URL.EscapedPath()) {
+		s.refuse(w, r, http.NotFoundHandler())
+		return
+	}
+	if f := ambiguous(r); f != nil {
+		writeFailure(w, f)
+		return
+	}
 	if handler, pattern := s.mux.Handler(r); pattern == "" {
 		s.refuse(w, r, handler)
 		return
@@ -101,6 +131,26 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
+// plainPath tells whether a path is as it stands what it means: no empty segment, none
+// that is . or .. in any spelling, and no encoding in the two segments which say what
+// is asked for. The mux would redirect or decode the others, and a proxy might read
+// them otherwise than we do (attacks row 47).
+func plainPath(escaped string) bool {
+	if !strings.HasPrefix(escaped, "/") {
+		return false
+	}
+	place := 0
+	for segment := range strings.SplitSeq(escaped[1:], "/") {
+		text, err := url.PathUnescape(segment)
+		switch {
+		case err != nil, text == ".", text == "..", segment == "" && escaped != "/", place < 2 && text != segment:
+			return false
+		}
+		place++
+	}
+	return true
+}
+
 // refuse answers what no pattern takes: 405 with the methods that the path has, or
 // 404.
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, handler http.Handler) {
@@ -111,9 +161,36 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, handler http.Han
 		w.Header().Set("Allow", plain.header.Get("Allow"))
 		f = fail(http.StatusMethodNotAllowed, "the path has no such method")
 	}
+	writeFailure(w, f)
+}
+
+func writeFailure(w http.ResponseWriter, f *Failure) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(f.GetStatus())
 	json.NewEncoder(w).Encode(f)
+}
+
+// ambiguous refuses a header or parameter that stands twice: two readers might take a
+// different one (attacks row 47).
+func ambiguous(r *http.Request) *Failure {
+	for _, name := range []string{"Authorization", "Content-Type", "X-Flespi-Cid"} {
+		if len(r.Header[name]) > 1 {
+			return fail(http.StatusBadRequest, "header "+name+": is given twice")
+		}
+	}
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	parameters, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fail(http.StatusBadRequest, "query: is not name=value, percent-encoded and joined by &")
+	}
+	for name, values := range parameters {
+		if len(values) > 1 {
+			return fail(http.StatusBadRequest, shorten(name)+": is given twice")
+		}
+	}
+	return nil
 }
 
 // verdict takes the status and the headers of the mux's plain-text refusal.

@@ -63,6 +63,14 @@ type createdToken struct {
 	Key string `json:"key" doc:"Shown once: only hashes are stored"`
 }
 
+// tokenView is a token as lists show it: as it was written, and how it is used.
+type tokenView struct {
+	auth.Token
+	Sessions int64 `json:"sessions" doc:"Connections that use it now"`
+}
+
+func (s *server) showToken(t auth.Token) tokenView { return tokenView{t, s.directory.Live(t.ID)} }
+
 type tokenList struct {
 	ActingIn
 	Page
@@ -71,7 +79,7 @@ type tokenList struct {
 type tokenPick struct {
 	ActingIn
 	Page
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 type tokenCreate struct {
@@ -81,22 +89,22 @@ type tokenCreate struct {
 
 type tokenChange struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 	Body     tokenFields
 }
 
 type tokenDelete struct {
 	ActingIn
-	Selector string `path:"selector" doc:"all, ids, or field=value"`
+	Selector string `path:"selector" doc:"all, ids, field=value (masks with * and ?, joined by commas: all must hold), or {expression}" example:"all"`
 }
 
 func (s *server) registerTokens() {
 	add(s, operation{"list-tokens", http.MethodGet, "/platform/tokens", "List the account's tokens", platformRight},
-		func(ctx context.Context, in *tokenList) (*output[auth.Token], error) {
+		func(ctx context.Context, in *tokenList) (*output[tokenView], error) {
 			return s.getTokens(ctx, "all", in.Page)
 		})
 	add(s, operation{"get-tokens", http.MethodGet, "/platform/tokens/{selector}", "Get tokens", platformRight},
-		func(ctx context.Context, in *tokenPick) (*output[auth.Token], error) {
+		func(ctx context.Context, in *tokenPick) (*output[tokenView], error) {
 			return s.getTokens(ctx, in.Selector, in.Page)
 		})
 	add(s, operation{"create-tokens", http.MethodPost, "/platform/tokens", "Create tokens", platformRight}, s.createTokens)
@@ -105,17 +113,24 @@ func (s *server) registerTokens() {
 }
 
 // tokensOf is the collection of an account's tokens.
-func (s *server) tokensOf(account auth.AccountID) collection[auth.Token] {
-	return collection[auth.Token]{
-		get: func(id int64) (auth.Token, bool) {
+func (s *server) tokensOf(account auth.AccountID) collection[tokenView] {
+	return collection[tokenView]{
+		get: func(id int64) (tokenView, bool) {
 			t, ok := s.directory.Token(auth.TokenID(id))
-			return t, ok && t.Account == account // [EXT-ACC-1]
+			return s.showToken(t), ok && t.Account == account // [EXT-ACC-1]
 		},
-		list: func() []auth.Token { return s.directory.Tokens(account) },
+		list: func() []tokenView {
+			tokens := s.directory.Tokens(account)
+			views := make([]tokenView, len(tokens))
+			for i, t := range tokens {
+				views[i] = s.showToken(t)
+			}
+			return views
+		},
 	}
 }
 
-func (s *server) pickTokens(ctx context.Context, text string) ([]auth.Token, []Error, selector, error) {
+func (s *server) pickTokens(ctx context.Context, text string) ([]tokenView, []Error, selector, error) {
 	sel, err := parseSelector(text)
 	if err != nil {
 		return nil, nil, sel, err
@@ -124,7 +139,7 @@ func (s *server) pickTokens(ctx context.Context, text string) ([]auth.Token, []E
 	return items, missing, sel, err
 }
 
-func (s *server) getTokens(ctx context.Context, text string, p Page) (*output[auth.Token], error) {
+func (s *server) getTokens(ctx context.Context, text string, p Page) (*output[tokenView], error) {
 	items, missing, sel, err := s.pickTokens(ctx, text)
 	if err != nil {
 		return nil, err
@@ -153,7 +168,7 @@ func (s *server) createTokens(ctx context.Context, in *tokenCreate) (*output[cre
 	return answer(items, errs)
 }
 
-func (s *server) updateTokens(ctx context.Context, in *tokenChange) (*output[auth.Token], error) {
+func (s *server) updateTokens(ctx context.Context, in *tokenChange) (*output[tokenView], error) {
 	items, errs, _, err := s.pickTokens(ctx, in.Selector)
 	if err != nil {
 		return nil, err
@@ -164,7 +179,7 @@ func (s *server) updateTokens(ctx context.Context, in *tokenChange) (*output[aut
 			errs = append(errs, describeItem(c.Err, int64(items[i].ID)))
 			continue
 		}
-		changed = append(changed, c.Token) // never beyond i
+		changed = append(changed, s.showToken(c.Token)) // never beyond i
 	}
 	return answer(changed, errs)
 }
@@ -185,7 +200,7 @@ func (s *server) deleteTokens(ctx context.Context, in *tokenDelete) (*output[del
 	return answer(gone, errs)
 }
 
-func idsOf(tokens []auth.Token) []auth.TokenID {
+func idsOf(tokens []tokenView) []auth.TokenID {
 	ids := make([]auth.TokenID, len(tokens))
 	for i := range tokens {
 		ids[i] = tokens[i].ID

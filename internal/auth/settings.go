@@ -77,6 +77,16 @@ func DefaultSettings() EffectiveSettings {
 	}
 }
 
+// Settings returns the settings with every key set, as JSON shows them.
+func (e EffectiveSettings) Settings() Settings {
+	return Settings{
+		Stamps: new(e.Stamps), RetainedFirst: new(e.RetainedFirst),
+		Overflow: new(e.Overflow.String()), Durability: new(e.Durability.String()),
+		SessionExpiryMax: new(int64(e.SessionExpiryMax / time.Second)), SessionExpiryV3: new(int64(e.SessionExpiryV3 / time.Second)),
+		LogBytes: new(e.LogBytes), LogDays: new(e.LogDays),
+	}
+}
+
 // SettingNames are the keys of Settings, as JSON spells them.
 var SettingNames = []string{"stamps", "retained_first", "overflow", "durability",
 	"session_expiry_max", "session_expiry_v3", "log_bytes", "log_days"}

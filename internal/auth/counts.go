@@ -1,0 +1,24 @@
+package auth
+
+// Counts are how many items of each kind an account has.
+type Counts struct {
+	Tokens      int // its own
+	Subaccounts int // right below it
+}
+
+// Counts returns how much an account has, without looking at each item.
+func (d *Directory) Counts(account AccountID) Counts {
+	d.index.RLock()
+	defer d.index.RUnlock()
+	return Counts{Tokens: len(d.index.tokens[account]), Subaccounts: len(d.index.children[account])}
+}
+
+// Live returns how many sessions are online with a token now [EXT-TOK-3]; 0 for a token
+// that does not exist.
+func (d *Directory) Live(id TokenID) int64 {
+	e := d.tokens.get(id)
+	if e == nil {
+		return 0
+	}
+	return max(0, e.live.Load())
+}
