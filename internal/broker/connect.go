@@ -61,7 +61,7 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 	if err != nil {
 		return nil, err
 	}
-	rights := r.Grant.Rights(id)
+	rights := r.rights(id)
 	w, err := b.newWill(t, p, r.Grant, rights)
 	if err != nil {
 		return nil, err
@@ -82,6 +82,8 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 		problemInfo: p.Version == mqtt.V5 && p.Props.RequestProblemInfo,
 		window:      int32(b.limits.InflightMaximum),
 		maxPacket:   mqtt.MaxPacketSize,
+		keepAlive:   c.keepAlive,
+		reading:     r.Reading,
 	}
 	if n := p.Props.ReceiveMaximum; n != 0 {
 		c.a.window = min(c.a.window, int32(n))

@@ -32,6 +32,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	}
 	code, reason := s.refuse(t, a, p)
 	if code.Failed() {
+		if rest, ok := t.b.requestIn(p.Topic); ok {
+			return s.request(t, a, p, rest)
+		}
 		return s.refused(t, a, p, code, reason)
 	}
 	m := &t.scratch.message

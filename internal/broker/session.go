@@ -69,9 +69,11 @@ type attachment struct {
 	out         Outlet
 	version     mqtt.Version
 	problemInfo bool
-	window      int32 // its Receive Maximum, at most InflightMaximum
+	keepAlive   uint16 // seconds
+	window      int32  // its Receive Maximum, at most InflightMaximum
 	maxPacket   uint32
 	since       int64 // UNIX nanoseconds
+	reading     bool  // of REST: its rights are those of GET [EXT-REST-8]
 	figures     figures
 
 	grant  *auth.Grant
