@@ -227,6 +227,15 @@ func compare2(a1, b1, a2, b2 int64) int {
 // [EXT-ACC-1].
 func (d *Directory) Disguise(n uint64) int64 { return int64(scatter(d.secret, n)) }
 
+// Reveal is the inverse of Disguise; false for a number that Disguise gives for none
+// below 2^40.
+func (d *Directory) Reveal(id int64) (n uint64, ok bool) {
+	if id < 0 || id >= 1<<idBits {
+		return 0, false
+	}
+	return gather(d.secret, uint64(id)), true
+}
+
 // newSecret returns the installation's secret.
 func newSecret() []byte {
 	b := make([]byte, 32)

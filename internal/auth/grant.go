@@ -26,6 +26,16 @@ func (g *Grant) Rights(clientID string) *Rights {
 	return &Rights{book: g.book, clientID: clientID}
 }
 
+// Reading returns the rights of a connection that only reads by REST: it receives what
+// the token may GET, and publishes nothing [EXT-TOK-5] [EXT-REST-8].
+func (g *Grant) Reading() *Rights {
+	if g.book == nil {
+		return g.shared
+	}
+	b := g.book
+	return &Rights{book: &book{receive: b.get, logs: b.get, get: b.get, reserved: b.reserved}}
+}
+
 // MayPlatform reports whether the token may use /platform: only a master may
 // [EXT-TOK-4].
 func (g *Grant) MayPlatform() bool { return g.Master }

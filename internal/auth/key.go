@@ -114,11 +114,25 @@ func scatter(secret []byte, n uint64) uint64 {
 	const half, mask = idBits / 2, 1<<(idBits/2) - 1
 	left, right := n>>half&mask, n&mask
 	for round := range uint64(6) {
-		var block [16]byte
-		binary.BigEndian.PutUint64(block[:8], round)
-		binary.BigEndian.PutUint64(block[8:], right)
-		f := binary.BigEndian.Uint64(mac(secret, string(block[:])))
-		left, right = right, left^f&mask
+		left, right = right, left^feistel(secret, round, right)
 	}
 	return left<<half | right
+}
+
+// gather is the inverse of scatter.
+func gather(secret []byte, n uint64) uint64 {
+	const half, mask = idBits / 2, 1<<(idBits/2) - 1
+	left, right := n>>half&mask, n&mask
+	for round := uint64(6); round > 0; round-- {
+		left, right = right^feistel(secret, round-1, left), left
+	}
+	return left<<half | right
+}
+
+// feistel is the round function of scatter: idBits/2 bits.
+func feistel(secret []byte, round, half uint64) uint64 {
+	var block [16]byte
+	binary.BigEndian.PutUint64(block[:8], round)
+	binary.BigEndian.PutUint64(block[8:], half)
+	return binary.BigEndian.Uint64(mac(secret, string(block[:]))) & (1<<(idBits/2) - 1)
 }

@@ -185,7 +185,7 @@ func (s *Session) send(t *Turn, a *attachment, x *answer) {
 
 // answered gives one place of our Receive Maximum back. An identifier received
 // on an earlier connection holds none on this one.
-func (a *attachment) answered() { a.receiving = max(0, a.receiving-1) }
+func (a *attachment) answered() { a.receiving -= min(a.receiving, 1) }
 
 // appendAck encodes a PUBACK, PUBREC, PUBREL or PUBCOMP. The Reason String goes
 // along where the client wants it and its Maximum Packet Size allows

@@ -40,6 +40,7 @@ type Broker struct {
 	janitor   *janitor
 	users     users
 	bodies    bodies
+	requests  *requests
 
 	conditions conditions
 	owners     atomic.Uint64 // the highest OwnerID given
@@ -82,6 +83,7 @@ func New(c Config) (*Broker, error) {
 		bulk:       make(chan struct{}, bulkTurns),
 		sweeper:    make(chan struct{}),
 		namespaces: make(map[auth.AccountID]*Namespace),
+		requests:   newRequests(),
 	}
 	b.turns.New = func() any { return b.NewTurn() }
 	b.janitor = newJanitor(b)
@@ -99,6 +101,7 @@ func New(c Config) (*Broker, error) {
 // far durable. Connections must have been detached before. It does not close
 // the Log.
 func (b *Broker) Close() error {
+	b.requests.close()
 	close(b.sweeper)
 	b.idle.Wait()
 	b.janitor.close()

@@ -61,7 +61,7 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 	if err != nil {
 		return nil, err
 	}
-	rights := r.Grant.Rights(id)
+	rights := r.rights(id)
 	w, err := b.newWill(t, p, r.Grant, rights)
 	if err != nil {
 		return nil, err
@@ -80,11 +80,13 @@ func (b *Broker) prepare(t *Turn, r *ConnectRequest) (*connecting, error) {
 		out: r.Outlet, version: p.Version, since: t.Now.UnixNano(),
 		grant: r.Grant, rights: rights,
 		problemInfo: p.Version == mqtt.V5 && p.Props.RequestProblemInfo,
-		window:      int32(b.limits.InflightMaximum),
+		window:      uint16(b.limits.InflightMaximum),
 		maxPacket:   mqtt.MaxPacketSize,
+		keepAlive:   c.keepAlive,
+		reading:     r.Reading,
 	}
 	if n := p.Props.ReceiveMaximum; n != 0 {
-		c.a.window = min(c.a.window, int32(n))
+		c.a.window = min(c.a.window, n)
 	}
 	if n := p.Props.MaximumPacketSize; n != 0 {
 		c.a.maxPacket = min(n, mqtt.MaxPacketSize)

@@ -10,8 +10,8 @@ import (
 func (c *connecting) unclaim() {
 	c.ns.mu.Lock()
 	x := c.s.contest
-	waiting := x.waiting
-	x.claim, x.waiting = nil, nil
+	waiting, bells := x.waiting, x.bells
+	x.claim, x.waiting, x.bells = nil, nil, nil
 	if x.count == 0 {
 		c.s.contest = nil
 	}
@@ -24,6 +24,9 @@ func (c *connecting) unclaim() {
 	for _, w := range waiting {
 		w.out.Post(w.claim)
 	}
+	for _, bell := range bells {
+		close(bell)
+	}
 }
 
 // outrun refuses a connect that a newer one for the same Client Identifier has
@@ -32,13 +35,14 @@ func (c *connecting) outrun(t *Turn) {
 	c.done(t, Connected{}, &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "a newer connection uses this Client Identifier"})
 }
 
-// contest is who wants a session: the connect (or the janitor's end) that has
-// claimed it, those who wait behind, and how many takeovers there were lately.
+// contest is who wants a session: the connect (or the janitor, or the management) that
+// has claimed it, those who wait behind, and how many takeovers there were lately.
 // Guarded by Namespace.mu.
 type contest struct {
 	claim   *connecting
 	waiting []*connecting
-	start   time.Time // of the window in which count counts
+	bells   []chan struct{} // of callers without a connection: closed when claim is nil again
+	start   time.Time       // of the window in which count counts
 	count   int
 }
 

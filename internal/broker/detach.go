@@ -165,6 +165,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 		return 0
 	}
 	s.ended = true
+	s.ns.ordered.Delete(s.id.place)
 	// Whoever has claimed it puts another one in its place.
 	if s.claimed() == nil && s.ns.sessions[s.clientID] == s {
 		delete(s.ns.sessions, s.clientID)
@@ -200,6 +201,7 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 func (ns *Namespace) newSession(clientID string, now time.Time) *Session {
 	s := &Session{ns: ns, id: ns.b.newOwner(), clientID: clientID, created: now.UnixNano(), queue: emptyQueue}
 	ns.sessions[clientID] = s
+	ns.ordered.Put(s, s.id.place)
 	ns.b.stats.Sessions.Add(1)
 	return s
 }

@@ -77,8 +77,9 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// describedSubscription is one subscription as a client is told of it.
-type describedSubscription struct {
+// SubscriptionInfo is one subscription as clients and REST are told of it [EXT-UP-5]
+// [EXT-REST-4].
+type SubscriptionInfo struct {
 	Topic             string         `json:"topic"`
 	QoS               mqtt.QoS       `json:"qos"`
 	NoLocal           bool           `json:"no_local"`
@@ -88,20 +89,28 @@ type describedSubscription struct {
 	Account           auth.AccountID `json:"cid,omitempty"`
 }
 
+// compare orders by text.
+func (x SubscriptionInfo) compare(y SubscriptionInfo) int {
+	return cmp.Or(strings.Compare(x.Topic, y.Topic), cmp.Compare(x.Account, y.Account))
+}
+
+// described is the subscription as it is shown.
+func (sub *Subscription) described() SubscriptionInfo {
+	o := &sub.options
+	return SubscriptionInfo{sub.filter, o.QoS, o.NoLocal, o.RetainAsPublished, o.RetainHandling, sub.id, sub.given()}
+}
+
 // describeSubscriptions returns the session's subscriptions as a JSON array, in the
 // order of their texts; where there are many, more than a property takes. Under s.mu.
 func (s *Session) describeSubscriptions() []byte {
 	room := mqtt.MaxString
-	list := make([]describedSubscription, 0, min(s.subs.len(), 64))
+	list := make([]SubscriptionInfo, 0, min(s.subs.len(), 64))
 	for sub := range s.subs.each() {
 		if room -= len(sub.filter) + len(`{"topic":"","qos":0,"no_local":false,"rap":false,"retain_handling":0,"subscription_id":0}`); room < 0 {
 			return make([]byte, mqtt.MaxString+1)
 		}
-		o := &sub.options
-		list = append(list, describedSubscription{sub.filter, o.QoS, o.NoLocal, o.RetainAsPublished, o.RetainHandling, sub.id, sub.given()})
+		list = append(list, sub.described())
 	}
-	slices.SortFunc(list, func(x, y describedSubscription) int {
-		return cmp.Or(strings.Compare(x.Topic, y.Topic), cmp.Compare(x.Account, y.Account))
-	})
+	slices.SortFunc(list, SubscriptionInfo.compare)
 	return encode(list)
 }

@@ -19,6 +19,17 @@ type ConnectRequest struct {
 	// final data of enhanced authentication.
 	AuthMethod string
 	AuthData   []byte
+	// Reading makes the connection one of REST that only receives: what the token may
+	// GET, always with the broker's stamps [EXT-REST-8] [EXT-UP-8].
+	Reading bool
+}
+
+// rights are those of the connection under its first grant.
+func (r *ConnectRequest) rights(clientID string) *auth.Rights {
+	if r.Reading {
+		return r.Grant.Reading()
+	}
+	return r.Grant.Rights(clientID)
 }
 
 // Connected is what the server needs to know once a session is attached.

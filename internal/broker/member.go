@@ -46,7 +46,7 @@ func (mem *member) online() bool { return mem.s.link.Load() != nil }
 // Maximum is passed over [EXT-SHR-1].
 func (mem *member) roomy() bool {
 	a := mem.s.link.Load()
-	return a != nil && !mem.leaving && (mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < a.window)
+	return a != nil && !mem.leaving && (mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < int32(a.window))
 }
 
 // awaitRoom asks the member to tell as soon as it has room. It returns true where

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"alcove/internal/auth"
+	"alcove/internal/sorted"
 	"alcove/internal/topic"
 )
 
@@ -27,7 +28,8 @@ type Namespace struct {
 	usage    usage
 
 	mu       sync.Mutex
-	sessions map[string]*Session // a Client Identifier is unique per account
+	sessions map[string]*Session  // a Client Identifier is unique per account
+	ordered  sorted.Set[*Session] // those that have not ended, by OwnerID
 	groups   map[groupKey]*Group
 	children []*Namespace
 	ended    bool

@@ -30,6 +30,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	}
 	code, reason := s.refuse(t, a, p)
 	if code.Failed() {
+		if rest, ok := t.b.requestIn(p.Topic); ok {
+			return s.request(t, a, p, rest)
+		}
 		return s.refused(t, a, p, code, reason)
 	}
 	m := &t.scratch.message
@@ -110,7 +113,7 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 			return true, nil
 		}
 	}
-	if a.receiving >= int32(t.b.limits.ReceiveMaximum) {
+	if a.receiving >= t.b.limits.ReceiveMaximum {
 		return false, &mqtt.Error{Code: mqtt.ReceiveMaximumExceeded, Reason: "more PUBLISH packets than the Receive Maximum are unacknowledged"}
 	}
 	a.receiving++

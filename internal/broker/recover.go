@@ -80,6 +80,7 @@ func (r *recovery) Session(top, account auth.AccountID, id OwnerID, rec SessionR
 		s.received[pid] = nil
 	}
 	ns.sessions[rec.ClientID] = s
+	ns.ordered.Put(s, s.id.place)
 	r.sessions[id] = s
 	r.b.stats.Sessions.Add(1)
 	return nil

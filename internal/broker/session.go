@@ -69,10 +69,12 @@ type attachment struct {
 	out         Outlet
 	version     mqtt.Version
 	problemInfo bool
-	choked      bool  // the output was full: Drained comes (Session.mu)
-	posted      bool  // a replay's next page is posted (Session.mu)
-	receiving   int32 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good (Session.mu)
-	window      int32 // its Receive Maximum, at most InflightMaximum
+	choked      bool   // the output was full: Drained comes (Session.mu)
+	posted      bool   // a replay's next page is posted (Session.mu)
+	reading     bool   // of REST: its rights are those of GET [EXT-REST-8]
+	keepAlive   uint16 // seconds
+	receiving   uint16 // QoS 1 and 2 PUBLISH packets accepted and not yet answered for good (Session.mu)
+	window      uint16 // its Receive Maximum, at most InflightMaximum
 	maxPacket   uint32
 	since       int64 // UNIX nanoseconds
 	figures     figures
@@ -151,8 +153,8 @@ func (s *Session) pump(t *Turn, a *attachment) {
 		}
 		s.handOn(t, a, e)
 	}
-	s.load.Store(q.load(a.window))
-	if s.wanted.Load() && s.load.Load() < a.window && s.wanted.CompareAndSwap(true, false) {
+	s.load.Store(q.load(int32(a.window)))
+	if s.wanted.Load() && s.load.Load() < int32(a.window) && s.wanted.CompareAndSwap(true, false) {
 		for _, g := range s.groups() {
 			t.shared = append(t.shared, sharedDone{g: g, s: s})
 		}

@@ -191,7 +191,7 @@ func (t *Turn) dress(d *Delivery, a *attachment, stamped bool) {
 
 // stamped tells whether the session's client is to see the broker's properties of m.
 func (s *Session) stamped(m *Message, a *attachment) bool {
-	return a.version == mqtt.V5 && (m.Account != s.ns.account || s.ns.settings.Load().Stamps)
+	return a.version == mqtt.V5 && (a.reading || m.Account != s.ns.account || s.ns.settings.Load().Stamps)
 }
 
 // dressing is the encoded form of the broker's properties of the message that was

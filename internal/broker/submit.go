@@ -19,13 +19,15 @@ type Submission struct {
 	Retain bool
 }
 
-// Submitter is in whose name messages are submitted.
+// Submitter is in whose name messages are submitted and sessions managed.
 type Submitter struct {
 	// Grant is what the caller's token gives; its entries with POST are the rights
 	// [EXT-TOK-5].
 	Grant *auth.Grant
 	// Account is where they are published: the grant's own, or one below it.
 	Account auth.AccountID
+	// Source and Transport are where the request came from, for the log; may be empty.
+	Source, Transport string
 }
 
 // Submitted is what became of a Submission.

@@ -16,6 +16,7 @@ type subscribeAck struct {
 	codes   []mqtt.ReasonCode
 	reason  string
 	replays []*replay
+	silent  bool // only the replays: the subscriptions came by REST
 }
 
 // Subscribe installs the packet's subscriptions one by one, as if each had come
@@ -40,7 +41,7 @@ func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
 		case refusal != "":
 			code, reason = mqtt.NotAuthorized, refusal
 		default:
-			code, reason = s.subscribe(t, a, ack, wanted{string(text), options, p.SubscriptionID, narrow})
+			code, reason = s.subscribe(t, a, ack, wanted{text: string(text), options: options, id: p.SubscriptionID, narrow: narrow})
 		}
 		ack.codes = append(ack.codes, code)
 		if code.Failed() {
@@ -66,6 +67,7 @@ type wanted struct {
 	options mqtt.SubscribeOptions
 	id      uint32
 	narrow  narrowing
+	by      *Submitter // who asks for it by REST, nil for a SUBSCRIBE
 }
 
 // narrowing reads the user properties of a SUBSCRIBE. Only messages of the account
@@ -96,7 +98,7 @@ func (ns *Namespace) sees(account auth.AccountID) bool {
 	return ns.b.within(account, ns.account)
 }
 
-// subscribe handles one filter.
+// subscribe handles one filter; a is nil where the session has no connection.
 func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted) (mqtt.ReasonCode, string) {
 	f, code, reason := t.b.grantable(w.text, w.id)
 	if code.Failed() {
@@ -108,7 +110,7 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 		return mqtt.TopicFilterInvalid, "$filter and the property name different accounts"
 	}
 	o := w.options
-	scope := a.rights.Subscribe(f) // of a share, the inner filter
+	scope := s.scope(f)
 	if scope == auth.None {
 		return mqtt.NotAuthorized, "the token may not subscribe to this filter"
 	}
@@ -125,7 +127,7 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	if refusal != "" {
 		return mqtt.QuotaExceeded, refusal
 	}
-	t.noteDrop(s.event(event.Subscribed, a.grant.Token, a), f.Text, "")
+	t.noteDrop(s.subscribedBy(a, w.by, isNew), f.Text, "")
 	if sub.group() != nil {
 		s.enterGroup(t, sub, f)
 		return mqtt.ReasonCode(o.QoS), ""
@@ -136,6 +138,26 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 		ack.replays = append(ack.replays, newReplay(s.ns, sub, f))
 	}
 	return mqtt.ReasonCode(o.QoS), ""
+}
+
+// scope tells how a filter, of a share the inner one, lies to the session's rights.
+// Without rights everything is taken, and looked at when the next token comes.
+func (s *Session) scope(f topic.Filter) auth.Scope {
+	if rights := s.rights.Load(); rights != nil {
+		return rights.Subscribe(f)
+	}
+	return auth.Whole
+}
+
+// subscribedBy begins the record of a subscription.
+func (s *Session) subscribedBy(a *attachment, by *Submitter, isNew bool) event.Record {
+	switch {
+	case by == nil:
+		return s.event(event.Subscribed, a.grant.Token, a)
+	case isNew:
+		return s.managed(event.SubscriptionCreated, by)
+	}
+	return s.managed(event.SubscriptionUpdated, by)
 }
 
 // subscribed tells whether the session has a subscription with the identity of sub.
@@ -182,6 +204,9 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool,
 		sub.more.group = s.ns.group(f)
 		s.mu.Lock()
 	}
+	if s.ended {
+		return false, "the session has ended"
+	}
 	isNew = s.install(sub, f)
 	if durable, sync := s.durable(); durable {
 		s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
@@ -201,7 +226,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 	}
 	p.Fit(a.version, int(a.maxPacket)) // [MQTT-3.9.2-1]
 	first := s.ns.settings.Load().RetainedFirst
-	if !first {
+	if !first && !x.subs.silent {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
 	rows := retainedTurn
@@ -215,7 +240,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 		}
 		t.noteDrop(s.event(event.MessageDropped, a.grant.Token, a), r.sub.filter, "too many replays of retained messages wait in the session")
 	}
-	if first {
+	if first && !x.subs.silent {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
 	if len(s.replays) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
@@ -234,14 +259,15 @@ func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
 		return nil
 	}
 	codes := make([]mqtt.ReasonCode, 0, p.Count)
+	note := s.event(event.Unsubscribed, a.grant.Token, a)
 	account, only := p.User.Get(keyAccount)
 	for text := range p.Filters() {
 		if !only {
-			codes = append(codes, s.unsubscribe(t, a, string(text), nil))
+			codes = append(codes, s.unsubscribe(t, note, string(text), nil))
 			continue
 		}
 		// The account is a part of the identity where it is given [EXT-UP-3].
-		codes = append(codes, s.unsubscribe(t, a, string(text), account))
+		codes = append(codes, s.unsubscribe(t, note, string(text), account))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -258,7 +284,8 @@ func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
 }
 
 // unsubscribe removes one filter's subscription: that of the account given, or of any.
-func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byte) mqtt.ReasonCode {
+// note is the record of it.
+func (s *Session) unsubscribe(t *Turn, note event.Record, text string, account []byte) mqtt.ReasonCode {
 	if _, err := topic.Parse(text, t.b.limits.MaximumLevels); err != nil {
 		return mqtt.TopicFilterInvalid
 	}
@@ -290,6 +317,6 @@ func (s *Session) unsubscribe(t *Turn, a *attachment, text string, account []byt
 	if len(found) == 0 {
 		return mqtt.NoSubscriptionExisted
 	}
-	t.noteDrop(s.event(event.Unsubscribed, a.grant.Token, a), text, "")
+	t.noteDrop(note, text, "")
 	return mqtt.Success
 }

@@ -101,7 +101,7 @@ func (s *Session) adopt(t *Turn, a *attachment, g *auth.Grant) {
 		s.mu.Unlock()
 		return
 	}
-	a.grant, a.rights = g, g.Rights(s.clientID)
+	a.grant, a.rights = g, (&ConnectRequest{Grant: g, Reading: a.reading}).rights(s.clientID)
 	if s.token != g.Token && s.will != nil {
 		// From now on the Will is the new token's, and stands and falls with it.
 		m := *s.will.message
