@@ -16,8 +16,8 @@ import (
 // Broker is what the REST needs of the broker.
 type Broker interface {
 	// DropAccounts ends the connections of deleted accounts and drops their
-	// namespaces; it returns when that is durable.
-	DropAccounts(ids []auth.AccountID) error
+	// namespaces; it returns how much that was, when it is durable.
+	DropAccounts(ids []auth.AccountID) (broker.Dropped, error)
 	// Limits are those in force.
 	Limits() broker.Limits
 	// Submit publishes messages in an account and returns when what must be durable
@@ -34,12 +34,14 @@ type Broker interface {
 type Config struct {
 	Directory *auth.Directory
 	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
+	Meter     *Meter // counts requests and traffic; nil: one is made
 	Version   string // of the program, for the OpenAPI document
 }
 
 type server struct {
 	directory *auth.Directory
 	broker    Broker
+	meter     *Meter
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -50,7 +52,10 @@ type server struct {
 // New returns the handler of the REST paths. WebSocket upgrades on the same port are
 // taken out before by the server.
 func New(cfg Config) http.Handler {
-	s := &server{directory: cfg.Directory, broker: cfg.Broker, mux: http.NewServeMux()}
+	s := &server{directory: cfg.Directory, broker: cfg.Broker, meter: cfg.Meter, mux: http.NewServeMux()}
+	if s.meter == nil {
+		s.meter = NewMeter()
+	}
 	c := huma.DefaultConfig("Alcove", cfg.Version)
 	c.CreateHooks = nil // no $schema field in answers
 	// The framework makes these documents at the first request, without a lock; ours
@@ -65,6 +70,7 @@ func New(cfg Config) http.Handler {
 	s.registerInfo()
 	s.registerTokens()
 	s.registerAccounts()
+	s.registerLimits()
 	s.registerCustomer()
 	s.registerExpressions()
 	if s.broker != nil {
@@ -98,7 +104,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	s.mux.ServeHTTP(w, r)
+	m, r := metered(w, r)
+	s.mux.ServeHTTP(m, r)
 }
 
 // refuse answers what no pattern takes: 405 with the methods that the path has, or
@@ -142,7 +149,7 @@ func (op operation) declare() huma.Operation {
 		MaxBodyBytes: maxBody + 1, // the framework refuses a body of just this size
 
 		BodyReadTimeout: bodyTimeout,
-		Errors:          []int{400, 401, 403, 404, 413, 503},
+		Errors:          []int{400, 401, 403, 404, 413, 429, 503},
 	}
 	if op.right != "" {
 		o.Security = []map[string][]string{{"token": {}}}

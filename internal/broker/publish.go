@@ -72,6 +72,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		}
 	}
 	x := answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code}
+	if code == mqtt.QuotaExceeded {
+		x.reason = reasonRetained
+	}
 	if asked(p) {
 		x.user = mqtt.AppendUser(x.user, "subscribers_count", strconv.Itoa(count))
 	}
