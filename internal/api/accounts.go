@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
+	"alcove/internal/broker"
 )
 
 // AccountFields are the fields of an account that its parent may write [EXT-ACC-4].
@@ -164,7 +165,7 @@ func (s *server) registerAccounts() {
 				return s.updateAccounts(ctx, f, in)
 			})
 		add(s, operation{"delete-" + f.noun, http.MethodDelete, f.path + "/{selector}", "Delete " + f.noun + " with everything of theirs and below them", platformRight},
-			func(ctx context.Context, in *accountDelete) (*output[deleted], error) {
+			func(ctx context.Context, in *accountDelete) (*output[deletedAccount], error) {
 				return s.deleteAccounts(ctx, f, in.Selector)
 			})
 	}
@@ -245,24 +246,37 @@ func (s *server) updateAccounts(ctx context.Context, f family, in *accountChange
 	return answer(changed, errs)
 }
 
-func (s *server) deleteAccounts(ctx context.Context, f family, text string) (*output[deleted], error) {
+// deletedAccount says how much went with an account.
+type deletedAccount struct {
+	ID       auth.AccountID `json:"id"`
+	Accounts int            `json:"accounts" doc:"This one and those below it"`
+	Tokens   int            `json:"tokens"`
+	Limits   int            `json:"limits" doc:"Limit objects"`
+	Sessions int            `json:"sessions"`
+	Retained int            `json:"retained" doc:"Retained messages"`
+}
+
+func (s *server) deleteAccounts(ctx context.Context, f family, text string) (*output[deletedAccount], error) {
 	items, errs, _, err := s.pickAccounts(ctx, f, text)
 	if err != nil {
 		return nil, err
 	}
-	var gone []deleted
+	var done []deletedAccount
 	for _, a := range items {
-		ids, err := s.directory.DeleteAccount(a.ID)
-		if len(ids) > 0 && s.broker != nil {
-			if dropped := s.broker.DropAccounts(ids); err == nil {
-				err = dropped
+		gone, err := s.directory.DeleteAccount(a.ID)
+		var dropped broker.Dropped
+		s.meter.forget(gone.IDs)
+		if len(gone.IDs) > 0 && s.broker != nil {
+			var failed error
+			if dropped, failed = s.broker.DropAccounts(gone.IDs); err == nil {
+				err = failed
 			}
 		}
 		if err != nil {
 			errs = append(errs, describeItem(err, int64(a.ID)))
 			continue
 		}
-		gone = append(gone, deleted{int64(a.ID)})
+		done = append(done, deletedAccount{a.ID, len(gone.IDs), gone.Tokens, gone.Limits, dropped.Sessions, dropped.Retained})
 	}
-	return answer(gone, errs)
+	return answer(done, errs)
 }

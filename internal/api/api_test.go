@@ -67,9 +67,9 @@ func (d *dropper) Usage(auth.AccountID) broker.Usage { return broker.Usage{} }
 
 func (d *dropper) Limits() broker.Limits { return broker.Limits{} }
 
-func (d *dropper) DropAccounts(ids []auth.AccountID) error {
+func (d *dropper) DropAccounts(ids []auth.AccountID) (broker.Dropped, error) {
 	d.dropped = append(d.dropped, ids...)
-	return nil
+	return broker.Dropped{Sessions: 2, Retained: 3}, nil
 }
 
 // bench is an API under test, with the operator's key.

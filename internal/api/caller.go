@@ -45,6 +45,9 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 		return
 	}
 	c, err := s.admit(ctx)
+	if err == nil {
+		err = s.charge(ctx, c.grant.Account)
+	}
 	if err == nil && op.Metadata[platformRight] != nil && !c.grant.MayPlatform() {
 		err = fail(http.StatusForbidden, "the token has no access to /platform") // [EXT-TOK-4]
 	}

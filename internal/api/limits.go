@@ -8,6 +8,9 @@ const bodyTimeout = 30 * time.Second
 // streamTimeout is how long a caller may take no byte of a streamed answer.
 const streamTimeout = 30 * time.Second
 
+// maxDebt bounds how long an account pays for traffic above its rate.
+const maxDebt = time.Hour
+
 const (
 	maxBody       = 8 << 20 // bytes of a request body: 413 over it
 	maxDepth      = 32      // nesting of a JSON body

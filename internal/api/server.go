@@ -18,8 +18,8 @@ import (
 // Broker is what the REST needs of the broker.
 type Broker interface {
 	// DropAccounts ends the connections of deleted accounts and drops their
-	// namespaces; it returns when that is durable.
-	DropAccounts(ids []auth.AccountID) error
+	// namespaces; it returns how much that was, when it is durable.
+	DropAccounts(ids []auth.AccountID) (broker.Dropped, error)
 	// Usage is what an account has done and holds.
 	Usage(account auth.AccountID) broker.Usage
 	// Limits are those in force.
@@ -38,6 +38,7 @@ type Broker interface {
 type Config struct {
 	Directory *auth.Directory
 	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
+	Meter     *Meter // counts requests and traffic; nil: one is made
 	Version   string // of the program, for the OpenAPI document
 
 	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
@@ -53,6 +54,7 @@ type Config struct {
 type server struct {
 	directory *auth.Directory
 	broker    Broker
+	meter     *Meter
 	cors      cors
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
@@ -64,9 +66,12 @@ type server struct {
 // New returns the handler of the REST paths. WebSocket upgrades on the same port are
 // taken out before by the server.
 func New(cfg Config) http.Handler {
-	s := &server{directory: cfg.Directory, broker: cfg.Broker, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	s := &server{directory: cfg.Directory, broker: cfg.Broker, meter: cfg.Meter, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
 	if cfg.Reserved == "" {
 		cfg.Reserved = "flespi"
+	}
+	if s.meter == nil {
+		s.meter = NewMeter()
 	}
 	c := huma.DefaultConfig("Alcove", cfg.Version)
 	c.CreateHooks = nil // no $schema field in answers
@@ -84,6 +89,7 @@ func New(cfg Config) http.Handler {
 	s.registerDictionary(cfg.Reserved)
 	s.registerTokens()
 	s.registerAccounts()
+	s.registerLimits()
 	s.registerCustomer()
 	s.registerExpressions()
 	if s.broker != nil {
@@ -128,7 +134,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	s.mux.ServeHTTP(w, r)
+	m, r := metered(w, r)
+	s.mux.ServeHTTP(m, r)
 }
 
 // plainPath tells whether a path is as it stands what it means: no empty segment, none
@@ -219,7 +226,7 @@ func (op operation) declare() huma.Operation {
 		MaxBodyBytes: maxBody + 1, // the framework refuses a body of just this size
 
 		BodyReadTimeout: bodyTimeout,
-		Errors:          []int{400, 401, 403, 404, 413, 503},
+		Errors:          []int{400, 401, 403, 404, 413, 429, 503},
 	}
 	if op.right != "" {
 		o.Security = []map[string][]string{{"token": {}}}

@@ -79,16 +79,18 @@ func (s *AccountSpec) apply(a Account) (Account, error) {
 type account struct {
 	Account
 	effective EffectiveSettings
-	ancestors []AccountID // the account itself first, its top-level ancestor last
-	barred    bool        // it or an ancestor is blocked [EXT-ACC-4]
+	limits    *EffectiveLimits // in force; shared
+	ancestors []AccountID      // the account itself first, its top-level ancestor last
+	barred    bool             // it or an ancestor is blocked [EXT-ACC-4]
 }
 
-// newAccount resolves what a takes from its parent, nil for a top-level account.
-func newAccount(a Account, parent *account) *account {
+// newAccount resolves what a takes from its parent, nil for a top-level account; its
+// limits are given.
+func newAccount(a Account, parent *account, limits *EffectiveLimits) *account {
 	if a.Metadata == nil {
 		a.Metadata = map[string]string{}
 	}
-	n := &account{Account: a, ancestors: []AccountID{a.ID}, barred: a.Blocked != 0}
+	n := &account{Account: a, limits: limits, ancestors: []AccountID{a.ID}, barred: a.Blocked != 0}
 	inherited := DefaultSettings()
 	if parent != nil {
 		inherited = parent.effective

@@ -5,8 +5,8 @@ import (
 )
 
 // CreateAccount creates an account below parent. The error is ErrNotFound for the
-// parent, a *FieldError, a *QuotaError for a fifth level or too many accounts, or the
-// store's [EXT-ACC-2].
+// parent, a *FieldError, a *QuotaError for a fifth level or for subaccounts_count of the
+// parent or of one above it, or the store's [EXT-ACC-2] [EXT-LIM-1].
 func (d *Directory) CreateAccount(parent AccountID, spec AccountSpec, now time.Time) (Account, error) {
 	d.write.Lock()
 	defer d.write.Unlock()
@@ -34,7 +34,7 @@ func (d *Directory) CreateCustomer(spec AccountSpec, first TokenSpec, now time.T
 	if err != nil {
 		return Account{}, NewToken{}, err
 	}
-	if err := d.tokenRoom(a.ID, 1); err != nil {
+	if err := d.tokenRoom(a, 1); err != nil {
 		return Account{}, NewToken{}, err
 	}
 	first.Access = &Access{Type: Master}
@@ -68,10 +68,7 @@ func (d *Directory) draftAccount(above *account, spec AccountSpec, now time.Time
 		}
 		parent = above.ID
 	}
-	d.index.RLock()
-	full := d.index.accounts >= MaxAccounts
-	d.index.RUnlock()
-	if full {
+	if !d.accountRoom(above) {
 		return nil, 0, &QuotaError{Limit: "subaccounts_count"}
 	}
 	next, id := d.nextID(d.write.nextAccount)
@@ -79,7 +76,30 @@ func (d *Directory) draftAccount(above *account, spec AccountSpec, now time.Time
 	if err != nil {
 		return nil, 0, err
 	}
-	return newAccount(a, above), next, nil
+	if err := d.checkLimit(&a); err != nil {
+		return nil, 0, err
+	}
+	return newAccount(a, above, d.limitsFor(&a)), next, nil
+}
+
+// accountRoom tells whether there may be one more account below the given one. Each
+// account above counts all that are below it, so that nobody multiplies what is
+// granted by making more accounts.
+func (d *Directory) accountRoom(above *account) bool {
+	d.index.RLock()
+	defer d.index.RUnlock()
+	if d.index.accounts >= MaxAccounts {
+		return false
+	}
+	if above == nil {
+		return true
+	}
+	for _, id := range above.ancestors {
+		if beyond(d.accounts.get(id).limits.Subaccounts, d.index.below[id]+1) {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *Directory) commitAccount(a *account, next uint64) error {
@@ -93,8 +113,8 @@ func (d *Directory) commitAccount(a *account, next uint64) error {
 }
 
 // UpdateAccount changes the fields that the spec gives, and tells the Observer of
-// this account and of every one below it which has other settings now, or was blocked
-// or unblocked with it. The error is ErrNotFound, a *FieldError, or the store's.
+// this account and of every one below it which has other settings or limits now, or was
+// blocked or unblocked with it. The error is ErrNotFound, a *FieldError, or the store's.
 func (d *Directory) UpdateAccount(id AccountID, spec AccountSpec) (Account, error) {
 	a, changed, err := d.updateAccount(id, spec)
 	for _, id := range changed {
@@ -114,6 +134,11 @@ func (d *Directory) updateAccount(id AccountID, spec AccountSpec) (Account, []Ac
 	if err != nil {
 		return Account{}, nil, err
 	}
+	if spec.LimitID != nil {
+		if err := d.checkLimit(&a); err != nil {
+			return Account{}, nil, err
+		}
+	}
 	if err := d.put(kindAccount, []Document{accountDocument(a)}); err != nil {
 		return Account{}, nil, err
 	}
@@ -123,39 +148,50 @@ func (d *Directory) updateAccount(id AccountID, spec AccountSpec) (Account, []Ac
 		if i > 0 {
 			is = was.Account
 		}
-		n := newAccount(is, d.accounts.get(is.Parent)) // parents come first
+		n := newAccount(is, d.accounts.get(is.Parent), d.limitsFor(&is)) // parents come first
 		d.accounts.put(below, n)
-		if i == 0 || n.effective != was.effective || n.barred != was.barred {
+		if n.limits != was.limits {
+			d.rederive(below, n.limits)
+		}
+		if i == 0 || n.effective != was.effective || n.barred != was.barred || *n.limits != *was.limits {
 			changed = append(changed, below)
 		}
 	}
 	return a, changed, nil
 }
 
-// DeleteAccount deletes an account, everything below it and all their tokens, tells
-// the Observer of each, and returns the ids of the accounts, so that their namespaces
-// can be dropped. The operator's account cannot be deleted. The error is ErrNotFound,
-// a *FieldError, or the store's; with ids beside it, the accounts are gone and only
-// their tokens' documents are left over, which the next start takes away.
-func (d *Directory) DeleteAccount(id AccountID) ([]AccountID, error) {
-	ids, tokens, err := d.deleteAccount(id)
+// DeletedAccounts is what went with an account.
+type DeletedAccounts struct {
+	IDs    []AccountID // itself first, and all below it
+	Tokens int
+	Limits int // limit objects
+}
+
+// DeleteAccount deletes an account, everything below it and all their tokens and limit
+// objects, tells the Observer of each token and account, and returns what is gone, so
+// that the namespaces can be dropped. The operator's account cannot be deleted. The
+// error is ErrNotFound, a *FieldError, or the store's; with ids beside it, the accounts
+// are gone and only documents of what they owned are left over, which the next start
+// takes away.
+func (d *Directory) DeleteAccount(id AccountID) (DeletedAccounts, error) {
+	gone, tokens, err := d.deleteAccount(id)
 	for _, t := range tokens {
 		d.notify().TokenGone(t)
 	}
-	for _, a := range ids {
+	for _, a := range gone.IDs {
 		d.notify().AccountChanged(a)
 	}
-	return ids, err
+	return gone, err
 }
 
-func (d *Directory) deleteAccount(id AccountID) ([]AccountID, []TokenID, error) {
+func (d *Directory) deleteAccount(id AccountID) (gone DeletedAccounts, tokens []TokenID, err error) {
 	if id == Operator {
-		return nil, nil, fieldError("id", "the operator's account cannot be deleted")
+		return gone, nil, fieldError("id", "the operator's account cannot be deleted")
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
 	if d.accounts.get(id) == nil {
-		return nil, nil, ErrNotFound
+		return gone, nil, ErrNotFound
 	}
 	ids := d.subtree(id)
 	docs := make([]Document, len(ids))
@@ -163,31 +199,39 @@ func (d *Directory) deleteAccount(id AccountID) ([]AccountID, []TokenID, error) 
 		docs[i].ID = int64(a)
 	}
 	// The accounts' documents decide: once they are gone, so is all that they owned.
-	err := d.put(kindAccount, docs)
-	if err != nil {
-		return nil, nil, err
+	if err := d.put(kindAccount, docs); err != nil {
+		return gone, nil, err
 	}
-	var tokens []TokenID
-	docs = docs[:0]
-	for _, a := range ids {
-		for _, t := range d.Tokens(a) {
+	var tokenDocs, limitDocs []Document
+	for i := len(ids) - 1; i >= 0; i-- {
+		a := d.accounts.get(ids[i])
+		for _, t := range d.Tokens(a.ID) {
 			tokens = append(tokens, t.ID)
-			docs = append(docs, Document{ID: int64(t.ID)})
+			tokenDocs = append(tokenDocs, Document{ID: int64(t.ID)})
 			d.uninstall(d.tokens.get(t.ID))
 		}
-		parent := d.accounts.get(a).Parent
-		d.accounts.remove(a)
-		d.index.Lock()
-		removeFrom(d.index.children, parent, a)
-		d.index.accounts--
-		d.index.Unlock()
+		for _, l := range d.Limits(a.ID) {
+			limitDocs = append(limitDocs, Document{ID: int64(l.ID)})
+			d.uninstallLimit(l)
+		}
+		d.uninstallAccount(a)
 	}
+	gone = DeletedAccounts{IDs: ids, Tokens: len(tokens), Limits: len(limitDocs)}
+	err = d.putBatches(kindToken, tokenDocs)
+	if err == nil {
+		err = d.putBatches(kindLimit, limitDocs)
+	}
+	return gone, tokens, err
+}
+
+// putBatches writes many documents, no more than flushBatch at once.
+func (d *Directory) putBatches(kind string, docs []Document) (err error) {
 	for len(docs) > 0 && err == nil {
 		batch := docs[:min(len(docs), flushBatch)]
-		err = d.put(kindToken, batch)
+		err = d.put(kind, batch)
 		docs = docs[len(batch):]
 	}
-	return ids, tokens, err
+	return err
 }
 
 // subtree returns an account and all below it, parents before children.

@@ -28,8 +28,8 @@ type Observer interface {
 	TokenChanged(TokenID)
 	// TokenGone: the token was deleted or has lapsed.
 	TokenGone(TokenID)
-	// AccountChanged: the account was blocked, unblocked, got other settings (its
-	// own or inherited), or was deleted.
+	// AccountChanged: the account was blocked, unblocked, got other settings or limits
+	// (its own or inherited), or was deleted.
 	AccountChanged(AccountID)
 }
 
@@ -45,12 +45,14 @@ type Directory struct {
 	accounts *table[AccountID, *account]
 	tokens   *table[TokenID, *entry]
 	keys     *table[hash, *entry]
+	limits   *table[LimitID, *limit]
 
 	// write serialises changes; it is held while they are written to the store.
 	write struct {
 		sync.Mutex
 		nextAccount uint64
 		nextToken   uint64
+		nextLimit   uint64
 		due         dueHeap // tokens that lapse, the earliest first
 		flushed     int64   // UNIX s of the last write of times of last use
 	}
@@ -59,6 +61,8 @@ type Directory struct {
 		sync.RWMutex
 		children map[AccountID]map[AccountID]struct{}
 		tokens   map[AccountID]map[TokenID]struct{}
+		limits   map[AccountID]map[LimitID]struct{}
+		below    map[AccountID]int // accounts below each one, however deep
 		accounts int
 		total    int // tokens
 	}
@@ -90,9 +94,12 @@ func Open(cfg Config, st Store, obs Observer) (*Directory, error) {
 		accounts: newTable[AccountID, *account](func(id AccountID) uint { return uint(id) }),
 		tokens:   newTable[TokenID, *entry](func(id TokenID) uint { return uint(id) }),
 		keys:     newTable[hash, *entry](func(h hash) uint { return uint(h[0]) }),
+		limits:   newTable[LimitID, *limit](func(id LimitID) uint { return uint(id) }),
 	}
 	d.index.children = map[AccountID]map[AccountID]struct{}{}
 	d.index.tokens = map[AccountID]map[TokenID]struct{}{}
+	d.index.limits = map[AccountID]map[LimitID]struct{}{}
+	d.index.below = map[AccountID]int{}
 	d.used.live = map[TokenID]struct{}{}
 	d.SetObserver(obs)
 	if err := d.load(); err != nil {

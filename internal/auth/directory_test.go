@@ -286,9 +286,9 @@ func TestTree(t *testing.T) {
 	}
 	deep, deepKey, _ := d.CreateToken(path[0], TokenSpec{TTL: ptr[int64](60)}, start)
 	d.SetObserver(w)
-	ids, err := d.DeleteAccount(path[2])
-	if err != nil || len(ids) != 3 || ids[0] != path[2] {
-		t.Errorf("deleted %v, %v", ids, err)
+	gone, err := d.DeleteAccount(path[2])
+	if err != nil || len(gone.IDs) != 3 || gone.IDs[0] != path[2] || gone.Tokens != 1 {
+		t.Errorf("deleted %v, %v", gone, err)
 	}
 	if got := w.take(); len(got) != 4 || !slices.Contains(got, "gone "+strconv.FormatInt(int64(deep.ID), 10)) {
 		t.Errorf("told %v", got)

@@ -26,6 +26,7 @@ type Document struct {
 const (
 	kindAccount = "account"
 	kindToken   = "token"
+	kindLimit   = "limit"
 	counterID   = 0
 )
 
@@ -51,6 +52,15 @@ type tokenDoc struct {
 	Permanent bool    `json:"permanent,omitempty"`
 	Secret    secrets `json:"secret"`
 	Token
+}
+
+type limitDoc struct {
+	Version int `json:"v"`
+	Limit
+}
+
+func limitDocument(l Limit) Document {
+	return Document{ID: int64(l.ID), Bytes: encode(limitDoc{documentVersion, l})}
 }
 
 func accountDocument(a Account) Document {

@@ -20,7 +20,12 @@ const (
 	MaxAccounts      = 1_000_000 // accounts of an installation
 	MaxTokens        = 4_000_000 // tokens of an installation
 	MaxAccountTokens = 1_000_000 // tokens of one account, until its limit object says less
+	MaxAccountLimits = 10_000    // limit objects of one account, until its own limits say less
 	MaxScramMessage  = 1024      // bytes of one SCRAM message from a client
+
+	MaxLimitValue     = 1<<53 - 1  // of a limit: exact in a JSON number
+	MaxSessionStorage = 1 << 30    // of mqtt_session_storage, bytes [EXT-SES-3]
+	MaxBlocking       = 30 * 86400 // of blocking_duration, s
 )
 
 // KeyLength is the length of a token's key [EXT-TOK-1].

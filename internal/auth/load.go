@@ -36,6 +36,9 @@ func (d *Directory) load() error {
 	if err := d.put(kindAccount, orphans); err != nil {
 		return err
 	}
+	if err := d.loadLimits(); err != nil {
+		return err
+	}
 	orphans = nil
 	err = d.store.LoadDocuments(kindToken, func(id int64, doc []byte) error {
 		if id == counterID {
@@ -69,6 +72,34 @@ func (d *Directory) load() error {
 	return d.put(kindToken, orphans)
 }
 
+// loadLimits reads the limit objects, once all accounts are there, and takes away those
+// whose account is gone.
+func (d *Directory) loadLimits() error {
+	var orphans []Document
+	err := d.store.LoadDocuments(kindLimit, func(id int64, doc []byte) error {
+		if id == counterID {
+			c, err := decode(kindLimit, id, doc, func(c *counterDoc) int { return c.Version })
+			d.write.nextLimit = c.Next
+			return err
+		}
+		l, err := decode(kindLimit, id, doc, func(l *limitDoc) int { return l.Version })
+		if err != nil {
+			return err
+		}
+		if d.accounts.get(l.Account) == nil {
+			orphans = append(orphans, Document{ID: id})
+			return nil
+		}
+		d.installLimit(l.Limit, unlimited)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.relimit(d.subtree(0)[1:])
+	return d.put(kindLimit, orphans)
+}
+
 // raise puts a loaded account in force, its parents first; nil when it hangs on none,
 // on itself, or too deep.
 func (d *Directory) raise(loaded map[AccountID]Account, id AccountID, depth int) *account {
@@ -85,7 +116,7 @@ func (d *Directory) raise(loaded map[AccountID]Account, id AccountID, depth int)
 			return nil
 		}
 	}
-	n := newAccount(a, parent)
+	n := newAccount(a, parent, unlimited) // until loadLimits has them all
 	d.installAccount(n)
 	return n
 }
@@ -101,7 +132,7 @@ func (d *Directory) installOperator() error {
 		return nil
 	}
 	now := d.cfg.Start.Unix()
-	owner := newAccount(Account{ID: Operator, Name: "operator", Created: now}, nil)
+	owner := newAccount(Account{ID: Operator, Name: "operator", Created: now}, nil, unlimited)
 	if !first {
 		if owner = d.accounts.get(Operator); owner == nil {
 			return fmt.Errorf("auth: the operator's account is missing")
@@ -167,6 +198,23 @@ func (d *Directory) installAccount(a *account) {
 	d.index.Lock()
 	addTo(d.index.children, a.Parent, a.ID)
 	d.index.accounts++
+	for _, above := range a.ancestors[1:] {
+		d.index.below[above]++
+	}
+	d.index.Unlock()
+}
+
+// uninstallAccount takes a deleted account out of force, its children before it.
+func (d *Directory) uninstallAccount(a *account) {
+	d.accounts.remove(a.ID)
+	d.index.Lock()
+	removeFrom(d.index.children, a.Parent, a.ID)
+	d.index.accounts--
+	for _, above := range a.ancestors[1:] {
+		if d.index.below[above]--; d.index.below[above] == 0 {
+			delete(d.index.below, above)
+		}
+	}
 	d.index.Unlock()
 }
 

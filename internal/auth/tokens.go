@@ -37,7 +37,7 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
-	if d.accounts.get(owner) == nil {
+	if account = d.accounts.get(owner); account == nil {
 		return nil, ErrNotFound // deleted meanwhile; an account never moves, so the drafts are right
 	}
 	next := d.write.nextToken
@@ -46,7 +46,7 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 		if r == nil {
 			continue
 		}
-		if err := d.tokenRoom(owner, len(docs)); err != nil {
+		if err := d.tokenRoom(account, len(docs)); err != nil {
 			records[i], made[i] = nil, NewToken{Err: err}
 			continue
 		}
@@ -95,11 +95,12 @@ func (d *Directory) draft(spec *TokenSpec, owner *account, now int64) (*record, 
 	return r, key, err
 }
 
-// tokenRoom refuses a token over the bounds; n are being created before it.
-func (d *Directory) tokenRoom(owner AccountID, n int) error {
+// tokenRoom refuses the nth new token where it is over the bounds.
+func (d *Directory) tokenRoom(owner *account, n int) error {
 	d.index.RLock()
 	defer d.index.RUnlock()
-	if d.index.total+n > MaxTokens || len(d.index.tokens[owner])+n > MaxAccountTokens {
+	have := len(d.index.tokens[owner.ID])
+	if d.index.total+n > MaxTokens || have+n > MaxAccountTokens || beyond(owner.limits.Tokens, have+n) {
 		return &QuotaError{Limit: "tokens_count"}
 	}
 	return nil

@@ -143,9 +143,11 @@ func (c *connecting) claim(t *Turn) {
 	}
 	s := ns.sessions[c.clientID]
 	switch {
-	case s == nil && len(ns.sessions) >= c.b.limits.SessionsPerAccount:
+	case s == nil && ns.noSession() != nil:
+		refusal := ns.noSession()
 		ns.mu.Unlock()
-		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: "the account has too many sessions"})
+		c.blocked(t, refusal)
+		c.done(t, Connected{}, refusal)
 		return
 	case s == nil && c.expiry > 0 && ns.storeRefuses():
 		ns.mu.Unlock()

@@ -222,7 +222,7 @@ func (g *Group) publish(t *Turn, m *Message) bool {
 // until Turn.publish has put its record into a batch. Under g.mu.
 func (g *Group) enqueue(t *Turn, m *Message) {
 	e := entry{qos: m.QoS, msg: m.Keep(), size: uint32(min(m.Size(), 1<<31))}
-	if g.queue.bytes+int64(e.size) > t.b.limits.QueueBytes && !g.makeRoom(t, int64(e.size)) {
+	if g.queue.bytes+int64(e.size) > g.ns.queueBound() && !g.makeRoom(t, int64(e.size)) {
 		return
 	}
 	if g.recorded {
@@ -255,7 +255,7 @@ func (g *Group) makeRoom(t *Turn, size int64) bool {
 	q.skip()
 	var few [8]uint64
 	victims := few[:0]
-	for i, need := q.next, q.bytes+size-t.b.limits.QueueBytes; need > 0; i++ {
+	for i, need := q.next, q.bytes+size-g.ns.queueBound(); need > 0; i++ {
 		if i == len(q.items) || q.items[i].is(entryOpen) {
 			return false // all of it would not make the room
 		}

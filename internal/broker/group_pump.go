@@ -143,7 +143,7 @@ func (g *Group) settle(t *Turn, e *entry) {
 		g.record(t, false, Record{Kind: KindAcked, Seq: e.position(), ID: e.id})
 	}
 	g.queue.done(e)
-	if n := g.queue.relieved(t.b.limits.QueueBytes); n > 0 {
+	if n := g.queue.relieved(g.ns.queueBound()); n > 0 {
 		r := g.ns.event(event.MessageDropped, 0)
 		r.Count = n
 		t.noteDrop(r, g.text(), "the share group's queue has room again")

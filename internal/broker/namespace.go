@@ -21,6 +21,8 @@ type Namespace struct {
 	time     atomic.Pointer[clock]
 	ahead    atomic.Int64 // stamps of the account are above it, UNIX microseconds
 	settings atomic.Pointer[auth.EffectiveSettings]
+	limits   atomic.Pointer[auth.EffectiveLimits]
+	rate     rate // of messages in, by mqtt_messages
 
 	tree     *topic.Tree[*Subscription]
 	quota    filterQuota
@@ -75,6 +77,7 @@ func (b *Broker) newNamespace(account, top auth.AccountID, parent *Namespace) *N
 	}
 	s := b.directory.EffectiveSettings(account)
 	ns.settings.Store(&s)
+	ns.limit(b.directory.EffectiveLimits(account))
 	b.namespaces[account] = ns
 	if parent != nil {
 		parent.mu.Lock()

@@ -25,6 +25,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 			return err
 		}
 	}
+	if s.ns.noMessages() { // [EXT-LIM-1]
+		return s.refused(t, a, p, mqtt.QuotaExceeded, reasonMessages)
+	}
 	if len(p.Payload) == 0 && topic.HasWildcard(p.Topic) {
 		return s.publishDeletion(t, a, p) // [EXT-RET-2]
 	}
@@ -75,6 +78,9 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		}
 	}
 	x := answer{ticket: ticket, typ: typ, pid: p.PacketID, code: code}
+	if code == mqtt.QuotaExceeded {
+		x.reason = reasonRetained
+	}
 	if asked(p) {
 		x.user = mqtt.AppendUser(x.user, "subscribers_count", strconv.Itoa(count))
 	}

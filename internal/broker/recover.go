@@ -148,7 +148,9 @@ func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
 	if rights := s.rights.Load(); rights != nil {
 		sub.partial = rights.Subscribe(f) != auth.Whole
 	}
-	s.install(sub, f)
+	if s.install(sub, f) {
+		s.ns.usage.subscriptions.Add(1)
+	}
 	if f.Share != "" {
 		// The group's own record may come later.
 		r.shared = append(r.shared, sharedSub{sub, f})

@@ -74,7 +74,7 @@ func (s *Session) refused(t *Turn, a *attachment, p *mqtt.Publish, code mqtt.Rea
 		return &mqtt.Error{Code: code, Reason: reason}
 	case wildcard && p.QoS == mqtt.QoS0: // [MQTT-3.3.2-2] [MQTT-4.7.0-1] [EXT-RET-2]
 		return &mqtt.Error{Code: mqtt.MalformedPacket, Reason: reason}
-	case code == mqtt.QuotaExceeded && a.version != mqtt.V5:
+	case code == mqtt.QuotaExceeded && reason != reasonMessages && a.version != mqtt.V5:
 		// The client sends it again after it has reconnected: that is not a
 		// repetition then.
 		s.forget(p)

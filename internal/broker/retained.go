@@ -96,8 +96,8 @@ func (t *Turn) retain(ns *Namespace, m *Message) (ticket uint64, code mqtt.Reaso
 		if found {
 			cost -= old.cost()
 		}
-		if !m.own && r.bytes+cost > t.b.limits.RetainedBytes {
-			t.noteRefusal(ns.event(event.PublishRejected, m.Token), m.Topic, mqtt.QuotaExceeded, "the account's retained messages take too much room")
+		if !m.own && cost > 0 && r.bytes+cost > ns.retainedBound() {
+			t.noteRefusal(ns.event(event.PublishRejected, m.Token), m.Topic, mqtt.QuotaExceeded, reasonRetained)
 			return 0, mqtt.QuotaExceeded
 		}
 		r.order++
@@ -205,15 +205,17 @@ func (r *retained) index() (latest int64) {
 	return latest
 }
 
-// clear removes everything, of an account that is gone.
-func (r *retained) clear(b *Broker) {
+// clear removes everything, of an account that is gone, and returns how many that were.
+func (r *retained) clear(b *Broker) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	b.stats.Retained.Add(-int64(r.topics.Len()))
+	n = r.topics.Len()
+	b.stats.Retained.Add(-int64(n))
 	r.topics.Clear()
 	r.stamps.Clear()
 	r.bytes, r.expiring = 0, 0
 	r.order++
+	return n
 }
 
 // latest is the order of the last change.

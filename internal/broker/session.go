@@ -251,7 +251,7 @@ func (s *Session) settle(t *Turn, e *entry) {
 		t.shared = append(t.shared, sharedDone{e.more.group, s, e.more.share})
 	}
 	s.queue.done(e)
-	if n := s.queue.relieved(t.b.limits.QueueBytes); n > 0 {
+	if n := s.queue.relieved(s.ns.queueBound()); n > 0 {
 		r := s.event(event.MessageDropped, s.token, s.link.Load())
 		r.Count = n
 		t.noteDrop(r, "", "the session's queue has room again")
@@ -268,7 +268,7 @@ func (s *Session) enqueue(t *Turn, m *Message, e entry) bool {
 	}
 	q := s.own()
 	e.msg, e.size = m, uint32(min(m.Size(), 1<<31))
-	if q.bytes+int64(e.size) > t.b.limits.QueueBytes && !s.makeRoom(t, int64(e.size)) {
+	if q.bytes+int64(e.size) > s.ns.queueBound() && !s.makeRoom(t, int64(e.size)) {
 		return false
 	}
 	p := q.push(e)
@@ -301,7 +301,7 @@ func (s *Session) makeRoom(t *Turn, size int64) bool {
 	}
 	var few [8]uint64
 	victims := few[:0]
-	for i, need := q.next, q.bytes+size-t.b.limits.QueueBytes; need > 0; i++ {
+	for i, need := q.next, q.bytes+size-s.ns.queueBound(); need > 0; i++ {
 		if i == len(q.items) || q.items[i].is(entryOpen) {
 			return false // all of it would not make the room
 		}

@@ -522,8 +522,9 @@ func (s *stress) compare(who string, x stream, acked map[int]bool, got map[int]i
 func (s *stress) leaveAll() {
 	s.settle()
 	const dropped = 2 // this account goes with everything in it, while it is used
-	ids, err := s.directory.DeleteAccount(s.accounts[dropped])
-	if err = errors.Join(err, s.broker.DropAccounts(ids)); err != nil {
+	gone, err := s.directory.DeleteAccount(s.accounts[dropped])
+	_, lost := s.broker.DropAccounts(gone.IDs)
+	if err = errors.Join(err, lost); err != nil {
 		s.fail("dropping an account: %v", err)
 	}
 	for i, d := range s.devices {

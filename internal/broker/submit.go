@@ -115,6 +115,13 @@ func (b *Broker) submitDeletion(ctx context.Context, ns *Namespace, by *Submitte
 	case by.Grant.MayREST(auth.POST, f) == auth.None:
 		refused = errMayNotPublish
 	}
+	if refused == nil {
+		b.do(func(t *Turn) {
+			if ns.overRate(t) {
+				refused = errMessages
+			}
+		})
+	}
 	if refused != nil {
 		b.do(func(t *Turn) { t.submissionRefused(ns, by, m.Topic, refused) })
 		return Submitted{Err: refused}
@@ -131,6 +138,11 @@ func (t *Turn) submit(ns *Namespace, by *Submitter, rights *auth.Rights, in *Sub
 	if err := t.b.admits(ns, rights, &p); err != nil {
 		t.submissionRefused(ns, by, p.Topic, err)
 		done.Err = err
+		return done
+	}
+	if ns.overRate(t) {
+		t.submissionRefused(ns, by, p.Topic, errMessages)
+		done.Err = errMessages
 		return done
 	}
 	t.tally(ns).received(nil, &p)
@@ -158,6 +170,10 @@ func (t *Turn) submissionRefused(ns *Namespace, by *Submitter, name []byte, err 
 	r.Origin = event.Message
 	t.noteRefusal(r, name, err.Code, err.Reason)
 }
+
+// errMessages tells that the account's rate is used up: unlike a client, who submits is
+// not made to wait [EXT-LIM-1].
+var errMessages = limitReached("mqtt_messages")
 
 // errRetainedStorage tells that a message was delivered but not stored as retained.
 var errRetainedStorage error = &auth.QuotaError{Limit: "mqtt_retained_storage"}

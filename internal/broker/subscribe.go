@@ -189,6 +189,7 @@ func (b *Broker) grantable(text string, id uint32) (topic.Filter, mqtt.ReasonCod
 func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool, refusal string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	counted := false
 	if s.subs.find(sub.filter, sub.given()) == nil {
 		if s.subs.len() >= t.b.limits.SubscriptionsEach {
 			return false, "the session has too many subscriptions"
@@ -196,6 +197,10 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool,
 		if refusal := s.ns.quota.refuse(sub); refusal != "" {
 			return false, refusal
 		}
+		if !s.ns.claimSubscription() {
+			return false, reasonLimit("mqtt_subscriptions")
+		}
+		counted = true
 	}
 	if f.Share != "" {
 		// Namespace.mu comes before Session.mu. Only this loop adds to the
@@ -205,9 +210,17 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool,
 		s.mu.Lock()
 	}
 	if s.ended {
+		if counted {
+			s.ns.usage.subscriptions.Add(-1)
+		}
 		return false, "the session has ended"
 	}
-	isNew = s.install(sub, f)
+	switch isNew = s.install(sub, f); {
+	case isNew && !counted: // its forerunner went meanwhile
+		s.ns.usage.subscriptions.Add(1)
+	case !isNew && counted:
+		s.ns.usage.subscriptions.Add(-1)
+	}
 	if durable, sync := s.durable(); durable {
 		s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
 			Filter: sub.key(), Options: sub.options, ID: sub.id,

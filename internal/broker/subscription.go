@@ -136,7 +136,7 @@ func (sub *Subscription) is(filter string, given auth.AccountID) bool {
 
 // install puts sub into its session and the tree, the new record before the old
 // one goes, so that no message is lost meanwhile [MQTT-3.8.4-4]. It reports
-// whether the subscription is new. Under s.mu, except for shared ones, whose
+// whether the subscription is new, which the caller then counts for the account. Under s.mu, except for shared ones, whose
 // group the caller changes after it.
 func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 	old := s.subs.put(sub)
@@ -146,7 +146,6 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 	}
 	if old == nil {
 		s.ns.b.stats.Subscriptions.Add(1)
-		s.ns.usage.subscriptions.Add(1)
 	}
 	if f.Share == "" {
 		s.ns.tree.Add(f.Inner, sub)

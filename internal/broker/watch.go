@@ -17,7 +17,7 @@ func (w watcher) TokenChanged(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)
 // TokenGone implements auth.Observer.
 func (w watcher) TokenGone(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)) }
 
-// AccountChanged implements auth.Observer: settings act at once, and whatever
+// AccountChanged implements auth.Observer: settings and limits act at once, and whatever
 // is blocked or gone ends.
 func (w watcher) AccountChanged(id auth.AccountID) {
 	b := w.b
@@ -31,6 +31,7 @@ func (w watcher) AccountChanged(id auth.AccountID) {
 		for _, n := range ns.family(nil) {
 			s := b.directory.EffectiveSettings(n.account)
 			n.adopt(t, &s)
+			n.limit(b.directory.EffectiveLimits(n.account))
 		}
 	})
 	if b.directory.Blocked(id) {
@@ -142,28 +143,33 @@ func (s *Session) dropUnacknowledged(t *Turn, a *attachment) {
 	}
 }
 
+// Dropped is what went with accounts.
+type Dropped struct {
+	Sessions, Retained int
+}
+
 // DropAccounts removes everything of the given accounts: their connections end,
-// and their sessions, subscriptions, retained messages and queues go. It returns
-// once that is durable. The accounts must be gone from the Directory.
-func (b *Broker) DropAccounts(ids []auth.AccountID) error {
+// and their sessions, subscriptions, retained messages and queues go. It returns how
+// much that was, once it is durable. The accounts must be gone from the Directory.
+func (b *Broker) DropAccounts(ids []auth.AccountID) (gone Dropped, err error) {
 	synced := make(chan struct{})
 	b.do(func(t *Turn) {
 		ticket := uint64(0)
 		for _, id := range ids {
-			ticket = max(ticket, b.dropAccount(t, id))
+			ticket = max(ticket, b.dropAccount(t, id, &gone))
 		}
 		t.kick = true
 		b.commit.after(ticket, func() { close(synced) }, nil)
 	})
 	select {
 	case <-synced:
-		return nil
+		return gone, nil
 	case <-b.commit.broken:
-		return errStore
+		return gone, errStore
 	}
 }
 
-func (b *Broker) dropAccount(t *Turn, id auth.AccountID) (ticket uint64) {
+func (b *Broker) dropAccount(t *Turn, id auth.AccountID, gone *Dropped) (ticket uint64) {
 	b.mu.Lock()
 	ns := b.namespaces[id]
 	delete(b.namespaces, id)
@@ -188,6 +194,7 @@ func (b *Broker) dropAccount(t *Turn, id auth.AccountID) (ticket uint64) {
 		sessions = append(sessions, s)
 	}
 	ns.mu.Unlock()
+	gone.Sessions += len(sessions)
 	for _, s := range sessions {
 		if a := s.link.Load(); a != nil {
 			a.out.Post(func(t *Turn) {
@@ -199,6 +206,6 @@ func (b *Broker) dropAccount(t *Turn, id auth.AccountID) (ticket uint64) {
 		}
 		s.end(t, "the account is gone")
 	}
-	ns.retained.clear(b)
+	gone.Retained += ns.retained.clear(b)
 	return b.commit.append(true, true, Record{Kind: KindAccountEnd, Top: ns.top, Account: id})
 }

@@ -111,6 +111,7 @@ type deadlines struct {
 type moment struct {
 	armed   bool // waits for room in the socket
 	calling bool // is inside of broker.Connect
+	leaving bool // the peer has hung up while it was held back by its rate
 }
 
 var (
@@ -215,6 +216,9 @@ func (c *Conn) input(t *broker.Turn, what interest) {
 	switch {
 	case what&sawError != 0:
 		c.lost(t, errPeerClosed)
+	case what&(sawHangup|wantHangup) != 0 && c.holds&holdRate != 0:
+		c.leaving = true
+		c.unhold(t, holdRate)
 	case what&sawHangup != 0:
 		// There may be bytes to read before the end: later.
 		c.loop.poll.forget(c)

@@ -24,7 +24,9 @@ func (c *Conn) feed(t *broker.Turn, b []byte) {
 			n, size := c.take(t, b)
 			if n == 0 {
 				c.keep(b, size)
-				c.packetBegins()
+				if c.holds == 0 {
+					c.packetBegins()
+				}
 				return
 			}
 			b = b[n:]
@@ -70,7 +72,8 @@ func (c *Conn) measure(b []byte) int {
 }
 
 // take handles the packet at the start of b and returns its size. Where b does not
-// hold the whole of it, n is 0, and size what it will be if that can be told.
+// hold the whole of it, or its account has published too much, n is 0, and size what it
+// will be if that can be told.
 // Where the packet ends the connection, n is the length of b.
 func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 	if c.state == stateProxy {
@@ -97,6 +100,14 @@ func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 	}
 	if len(b) < size {
 		return 0, size
+	}
+	if h.Type == mqtt.TypePublish && c.state == stateUp {
+		switch c.pace(t) {
+		case paceWait:
+			return 0, size
+		case paceSkip:
+			return size, size
+		}
 	}
 	c.loop.stats.packetsIn.Add(1)
 	c.packet(t, h, b[n:size])

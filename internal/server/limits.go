@@ -46,6 +46,9 @@ const (
 	controlBytes = 1 << 20
 	// pressTime is how long a full receiver may hold its feeders back.
 	pressTime = 10 * time.Millisecond
+	// paceTime is how long a connection is not read, at a time, because its account
+	// publishes too much; the wheel adds two ticks at most.
+	paceTime = 800 * time.Millisecond
 	// lingerTime is how long a connection that we ended is read (and what
 	// comes thrown away), so that the client sees why.
 	lingerTime = 500 * time.Millisecond

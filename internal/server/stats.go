@@ -8,7 +8,7 @@ type counters struct {
 	accepted, closed  atomic.Uint64
 	bytesIn, bytesOut atomic.Uint64
 	packetsIn         atomic.Uint64
-	pressed           atomic.Uint64
+	pressed, paced    atomic.Uint64
 	dropped           atomic.Uint64
 }
 
@@ -21,6 +21,7 @@ type Stats struct {
 	BytesOut    uint64
 	PacketsIn   uint64
 	Pressed     uint64 // times that a publisher was held back by a receiver
+	Paced       uint64 // times that a publisher was held back by its account's rate
 	Dropped     uint64 // QoS 0 messages that a full output did not take
 }
 
@@ -35,6 +36,7 @@ func (s *Server) Stats() Stats {
 		all.BytesOut += n.bytesOut.Load()
 		all.PacketsIn += n.packetsIn.Load()
 		all.Pressed += n.pressed.Load()
+		all.Paced += n.paced.Load()
 		all.Dropped += n.dropped.Load()
 	}
 	return all

@@ -17,6 +17,9 @@ func (c *Conn) due() (due uint32) {
 	case stateProxy, stateNew, stateAuth, stateClosing:
 		soonest(c.by)
 	case stateUp:
+		if c.holds&holdRate != 0 {
+			soonest(c.by)
+		}
 		if c.keepAlive != 0 && c.holds == 0 {
 			soonest(c.heard + c.keepAlive)
 		}
@@ -65,6 +68,8 @@ func (c *Conn) expire(t *broker.Turn) {
 		c.loop.srv.complain(c, errWriteTimeout)
 		c.lost(t, errWriteTimeout)
 		return
+	case c.state == stateUp && c.holds&holdRate != 0 && now >= c.by:
+		c.unhold(t, holdRate)
 	case c.state == stateUp && c.holds == 0:
 		if c.keepAlive != 0 && now >= c.heard+c.keepAlive {
 			c.fail(t, errKeepAlive) // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
