@@ -202,7 +202,7 @@ func (l *failingLog) hold(held bool) {
 // over is worth a line here.
 func (s *scenario) Event(e event.Record) {
 	switch e.Code {
-	case event.PublishRejected, event.MessageDropped, event.Takeover, event.Overflowed:
+	case event.PublishRejected, event.MessageDropped, event.Takeover, event.Overflowed, event.ConnectBlocked:
 		s.say("event %d client=%s topic=%s reason=%q", e.Code, e.ClientID, e.Topic, e.Reason)
 	}
 }
