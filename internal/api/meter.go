@@ -136,7 +136,7 @@ func owes(full time.Time, perMinute int64, now time.Time) time.Duration {
 		return time.Minute // none ever; limits change
 	}
 	burst := max(time.Second-time.Minute/time.Duration(perMinute), 0) // beside the one that is taken
-	return full.Sub(now) - burst
+	return full.Sub(now.Add(burst))
 }
 
 // charge takes n of so many a minute.
