@@ -51,6 +51,9 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	if err == nil && op.Metadata[platformRight] != nil && !c.grant.MayPlatform() {
 		err = fail(http.StatusForbidden, "the token has no access to /platform") // [EXT-TOK-4]
 	}
+	if n, _ := strconv.ParseInt(ctx.Header("Content-Length"), 10, 64); err == nil && n > maxBody {
+		err = fail(http.StatusRequestEntityTooLarge, "body: is larger than "+strconv.Itoa(maxBody)+" bytes")
+	}
 	if err != nil {
 		e := describe(err)
 		if e.Code == http.StatusUnauthorized {

@@ -80,7 +80,8 @@ func New(cfg Config) http.Handler {
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.Formats = map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: decodeJSON}}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"token": {Type: "apiKey", In: "header", Name: "Authorization", Description: "FlespiToken <key>, or Bearer <key>"},
+		"token":  {Type: "apiKey", In: "header", Name: "Authorization", Description: "FlespiToken <key>"},
+		"bearer": {Type: "http", Scheme: "bearer", Description: "Bearer <key>"},
 	}
 	s.api = humago.New(s.mux, c)
 	s.api.UseMiddleware(s.authenticate)
@@ -95,17 +96,12 @@ func New(cfg Config) http.Handler {
 	if s.broker != nil {
 		s.registerMessages()
 	}
-	s.openapi = sync.OnceValue(func() []byte {
-		doc, err := json.Marshal(s.api.OpenAPI())
-		if err != nil {
-			panic("api: OpenAPI document: " + err.Error())
-		}
-		return doc
-	})
+	s.openapi = sync.OnceValue(s.document)
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		w.Write(s.openapi())
 	})
+	s.registerPages()
 	return s
 }
 
@@ -229,7 +225,7 @@ func (op operation) declare() huma.Operation {
 		Errors:          []int{400, 401, 403, 404, 413, 429, 503},
 	}
 	if op.right != "" {
-		o.Security = []map[string][]string{{"token": {}}}
+		o.Security = []map[string][]string{{"token": {}}, {"bearer": {}}}
 		o.Metadata = map[string]any{op.right: true}
 	}
 	return o

@@ -111,9 +111,19 @@ func (d *door) serveHTTP(s *Server, ln net.Listener) {
 	h := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.cfg.Limits.ConnectTimeout,
-		IdleTimeout:       2 * time.Minute,
+		WriteTimeout:      httpAnswerTime, // a handler that streams sets its own
+		IdleTimeout:       httpIdleTime,
 		MaxHeaderBytes:    httpHeaderMax,
-		ErrorLog:          log.New(httpNoise{s}, "", 0),
+		// Streams that a client opens and resets at once cost it more than us; what
+		// they may hold of our memory is bounded (attacks row 47).
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          http2Streams,
+			MaxReceiveBufferPerConnection: http2Buffer,
+			MaxReceiveBufferPerStream:     http2Buffer / 4,
+			SendPingTimeout:               httpIdleTime / 4,
+			WriteByteTimeout:              s.cfg.Limits.WriteTimeout,
+		},
+		ErrorLog: log.New(httpNoise{s}, "", 0),
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
@@ -140,6 +150,15 @@ func (n httpNoise) Write(b []byte) (int, error) {
 
 // ServeHTTP takes WebSocket on any path [EXT-WS-1] and leaves the rest to REST.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// net/http reads what a handler leaves of a body, as long as that takes.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(httpBodyTime))
+	}
+	if r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0) {
+		// A proxy in between might see another end of the request: whatever follows
+		// is not read as one (RFC 9112, 6.1) (attacks row 47).
+		w.Header().Set("Connection", "close")
+	}
 	if IsUpgrade(r) {
 		s.upgrade(w, r)
 		return

@@ -87,6 +87,16 @@ const (
 
 	// httpHeaderMax bounds the header of an HTTP request.
 	httpHeaderMax = 32 << 10
+	// httpBodyTime is how long the body of a request may take, httpAnswerTime the
+	// whole of a request with an answer that is not streamed, httpIdleTime how long
+	// a connection without a request is kept.
+	httpBodyTime   = 30 * time.Second
+	httpAnswerTime = 2 * time.Minute
+	httpIdleTime   = 2 * time.Minute
+	// http2Streams are the requests at a time of one HTTP/2 connection, http2Buffer
+	// what it may hold of bodies that nobody has read yet.
+	http2Streams = 100
+	http2Buffer  = 1 << 20
 	// httpGoodbye is how long requests under way may take at the end.
 	httpGoodbye = 2 * time.Second
 

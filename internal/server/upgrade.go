@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -39,12 +40,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		if status == http.StatusUpgradeRequired {
 			w.Header().Set("Sec-WebSocket-Version", "13")
 		}
-		http.Error(w, why, status)
+		refuseUpgrade(w, status, why)
 		return
 	}
 	nc, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		http.Error(w, "this connection cannot become a WebSocket", http.StatusBadRequest)
+		refuseUpgrade(w, http.StatusBadRequest, "this connection cannot become a WebSocket")
 		return
 	}
 	first, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
@@ -63,6 +64,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) {
 		_ = nc.Close()
 		s.leave()
 	}
+}
+
+// refuseUpgrade answers as REST does [EXT-REST-1]. Neither reason comes from the client.
+func refuseUpgrade(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintf(w, `{"errors":[{"code":%d,"reason":%q}]}`+"\n", status, why)
 }
 
 // offer looks at a handshake. status is 0 where it is acceptable.
