@@ -37,8 +37,10 @@ type Broker interface {
 // Config is what New is given.
 type Config struct {
 	Directory *auth.Directory
-	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
-	Version   string // of the program, for the OpenAPI document
+	Broker    Broker   // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
+	Sessions  Sessions // may be nil: then there is no /mqtt/sessions
+	Streams   Streams  // may be nil: then there is no /mqtt/stream
+	Version   string   // of the program, for the OpenAPI document
 
 	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
 	Origins []string
@@ -54,6 +56,8 @@ type server struct {
 	directory *auth.Directory
 	broker    Broker
 	cors      cors
+	sessions  Sessions
+	streams   streams
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -64,7 +68,8 @@ type server struct {
 // New returns the handler of the REST paths. WebSocket upgrades on the same port are
 // taken out before by the server.
 func New(cfg Config) http.Handler {
-	s := &server{directory: cfg.Directory, broker: cfg.Broker, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	s := &server{directory: cfg.Directory, broker: cfg.Broker, sessions: cfg.Sessions, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	s.streams.init(cfg.Streams)
 	if cfg.Reserved == "" {
 		cfg.Reserved = "flespi"
 	}
@@ -88,6 +93,12 @@ func New(cfg Config) http.Handler {
 	s.registerExpressions()
 	if s.broker != nil {
 		s.registerMessages()
+	}
+	if s.sessions != nil {
+		s.registerSessions()
+	}
+	if s.streams.broker != nil {
+		s.registerStreams()
 	}
 	s.openapi = sync.OnceValue(func() []byte {
 		doc, err := json.Marshal(s.api.OpenAPI())
