@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -108,8 +109,8 @@ func TestStreamOnBroker(t *testing.T) {
 	if strings.Count(body, `"transport":"sse"`) != 2 {
 		t.Error(body)
 	}
-	b.rest(operatorKey, "POST", "/mqtt/messages", `[{"topic":"b/2","payload":"{\"v\":2}"},{"topic":"a/2","payload":"{\"v\":1}","user_properties":{"k":"<v>"}}]`)
-	next(list, `"user_properties":{"k":"<v>"},"retain":false`)
+	b.rest(operatorKey, "POST", "/mqtt/messages", `[{"topic":"b/2","payload":"{\"v\":2}"},{"topic":"a/2","payload":"{\"v\":1}","user_properties":{"k":"v"}}]`)
+	next(list, `"user_properties":{"k":"v"},"retain":false`)
 	next(filtered, `{"topic":"b/2"`)
 	b.rest(operatorKey, "DELETE", "/platform/tokens/"+strconv.FormatInt(id, 10), "")
 	next(list, "end {")
@@ -127,7 +128,7 @@ func TestStreamOnBroker(t *testing.T) {
 func ask(t *testing.T, c *client.Client, method, uri, body string) (status, answer string) {
 	t.Helper()
 	m := &client.Message{Topic: "flespi/rest/" + method + "/" + uri, Payload: []byte(body), QoS: 1}
-	m.Props.ResponseTopic, m.Props.HasResponseTopic = []byte("answers/1"), true
+	m.Props.ResponseTopic, m.Props.HasResponseTopic = []byte("answers/"+c.ClientID()), true
 	m.Props.CorrelationData, m.Props.HasCorrelationData = []byte(uri), true
 	if r, err := c.Publish(within(t), m); err != nil || r.Code.Failed() {
 		t.Fatalf("%s %s: %+v, %v", method, uri, r, err)
@@ -137,7 +138,7 @@ func ask(t *testing.T, c *client.Client, method, uri, body string) (status, answ
 		t.Fatal(err)
 	}
 	value, _ := got.Props.User.Get("status")
-	if got.Topic != "answers/1" || string(got.Props.CorrelationData) != uri || got.QoS != 1 {
+	if got.Topic != "answers/"+c.ClientID() || string(got.Props.CorrelationData) != uri || got.QoS != 1 {
 		t.Errorf("%+v", got)
 	}
 	return string(value), string(got.Payload)
@@ -148,8 +149,12 @@ func TestRequestsOnBroker(t *testing.T) {
 	b := startLive(t)
 	_, narrow := b.token(`{"ttl":600,"access":{"type":2,"acl":[{"uri":"mqtt","topic":"answers/#","actions":["publish","subscribe"],"methods":["GET"]}]}}`)
 	open := func(key, id string) *client.Client {
-		c := b.open(b.endpoints()[0], client.Options{ClientID: id, CleanStart: true, Username: []byte(key)})
-		if _, err := c.Subscribe(within(t), client.Subscription{Filters: []client.Filter{{Filter: "answers/#", SubscribeOptions: mqtt.SubscribeOptions{QoS: 1}}}}); err != nil {
+		c, err := client.Open(within(t), b.endpoints()[0], client.Options{ClientID: id, CleanStart: true, Username: []byte(key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		if _, err := c.Subscribe(within(t), client.Subscription{Filters: []client.Filter{{Filter: "answers/" + id, SubscribeOptions: mqtt.SubscribeOptions{QoS: 1}}}}); err != nil {
 			t.Fatal(err)
 		}
 		return c
@@ -198,5 +203,27 @@ func TestRequestsOnBroker(t *testing.T) {
 	}
 	if status, _ := ask(t, master, "get", "auth/info", ""); status != "200" {
 		t.Error(status)
+	}
+}
+
+// TestShutdownWithStream: an open stream is told, and does not hold up the end.
+func TestShutdownWithStream(t *testing.T) {
+	b := startLive(t)
+	list, _ := b.events(operatorKey, "%23")
+	b.rest(operatorKey, "POST", "/mqtt/messages", `{"topic":"a","payload":"x"}`)
+	<-list
+	began := time.Now()
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-list; !strings.HasPrefix(got, "end {") {
+		t.Error(got)
+	}
+	b.out.line("\x00")
+	if err := b.cmd.Wait(); err != nil {
+		t.Errorf("the broker ended with %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
