@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -55,6 +56,7 @@ type house struct {
 	directory *auth.Directory
 	broker    *broker.Broker
 	server    *server.Server
+	rest      http.Handler
 }
 
 // serve runs a broker until a signal ends it or ctx does.
@@ -135,11 +137,13 @@ func (h *house) build() (err error) {
 	if c.server.TLS.Dir == "" {
 		c.server.TLS.Dir = filepath.Join(c.data, "tls")
 	}
-	rest := api.New(api.Config{
-		Directory: h.directory, Broker: h.broker, Version: version(), Reserved: c.features.ReservedLevel,
+	h.rest = api.New(api.Config{
+		Directory: h.directory, Broker: h.broker, Sessions: h.broker, Streams: h.broker,
+		Version: version(), Reserved: c.features.ReservedLevel,
 		Origins: c.rest.origins, Region: c.rest.region, Ports: h.ports,
 	})
-	h.server, err = server.New(c.server, h.broker, h.directory, rest)
+	h.broker.ServeRequests(api.Requests(h.rest)) // [EXT-REST-9]
+	h.server, err = server.New(c.server, h.broker, h.directory, h.rest)
 	return err
 }
 
@@ -234,6 +238,9 @@ func addressText(a net.Addr) string {
 // is written, and the store is closed.
 func (h *house) close() error {
 	var faults []error
+	if streams, ok := h.rest.(io.Closer); ok {
+		_ = streams.Close() // or their requests would hold up the end
+	}
 	if h.server != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), max(h.c.shutdown, time.Second))
 		if err := h.server.Shutdown(ctx); err != nil {

@@ -18,6 +18,8 @@ import (
 type caller struct {
 	grant   *auth.Grant
 	account auth.AccountID // it acts in: its own, or the one of x-flespi-cid
+
+	source, transport string // the address of the client; "http", or "mqtt" for a published request
 }
 
 type callerKey struct{}
@@ -66,19 +68,31 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 }
 
 func (s *server) admit(ctx huma.Context) (*caller, error) {
-	key, ok := presentedKey(ctx.Header("Authorization"))
-	if !ok {
-		return nil, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
-	}
-	grant, err := s.directory.LoginKey(key, remoteAddr(ctx.RemoteAddr()), time.Now())
+	grant, transport, err := s.present(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &caller{grant: grant, account: grant.Account}
+	c := &caller{grant: grant, account: grant.Account, source: ctx.RemoteAddr(), transport: transport}
 	if cid := ctx.Header("x-flespi-cid"); cid != "" {
 		c.account, err = s.actsIn(grant, cid, ctx.Operation().Metadata[platformRight] != nil)
 	}
 	return c, err
+}
+
+// present finds the caller's grant: by the key, or by the connection on which the
+// request was published [EXT-REST-9].
+func (s *server) present(ctx huma.Context) (g *auth.Grant, transport string, err error) {
+	remote, now := remoteAddr(ctx.RemoteAddr()), time.Now()
+	if token, ok := publisherOf(ctx.Context()); ok {
+		g, err = s.directory.Revalidate(token, remote, now)
+		return g, "mqtt", err
+	}
+	key, ok := presentedKey(ctx.Header("Authorization"))
+	if !ok {
+		return nil, "", fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
+	}
+	g, err = s.directory.LoginKey(key, remote, now)
+	return g, "http", err
 }
 
 // actsIn resolves x-flespi-cid: a master's own account or one below it; for an

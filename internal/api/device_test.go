@@ -64,7 +64,7 @@ func newRealBench(t *testing.T, limits broker.Limits) *realBench {
 		_ = st.Close()
 	})
 	r.bench = &bench{t: t, directory: d, operator: d.FirstOperatorKey()}
-	r.handler = New(Config{Directory: d, Broker: r.real, Version: "test"})
+	r.handler = New(Config{Directory: d, Broker: r.real, Sessions: r.real, Streams: r.real, Version: "test"})
 	return r
 }
 
@@ -75,12 +75,26 @@ type device struct {
 	link  broker.Link
 	tasks chan func(*broker.Turn)
 	got   chan string
+	ended chan mqtt.ReasonCode // DISCONNECT
 }
 
 // device connects a client with a session that lasts, and subscribes it.
 func (r *realBench) device(key, id string, qos mqtt.QoS, filters ...string) *device {
 	r.t.Helper()
-	d := &device{t: r.t, turn: r.real.NewTurn(), tasks: make(chan func(*broker.Turn), 4096), got: make(chan string, 4096)}
+	d, err := r.attach(key, id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, filter := range filters {
+		d.subscribe(filter, qos)
+	}
+	return d
+}
+
+// attach connects a client, or tells why it was refused.
+func (r *realBench) attach(key, id string) (*device, error) {
+	r.t.Helper()
+	d := &device{t: r.t, turn: r.real.NewTurn(), tasks: make(chan func(*broker.Turn), 4096), got: make(chan string, 4096), ended: make(chan mqtt.ReasonCode, 16)}
 	var idle sync.WaitGroup
 	idle.Go(func() {
 		for f := range d.tasks {
@@ -92,7 +106,7 @@ func (r *realBench) device(key, id string, qos mqtt.QoS, filters ...string) *dev
 	r.t.Cleanup(func() { close(d.tasks); idle.Wait() })
 	grant, err := r.directory.LoginKey(key, netip.Addr{}, time.Now())
 	if err != nil {
-		r.t.Fatal(err)
+		return nil, err
 	}
 	p := &mqtt.Connect{Version: mqtt.V5, ClientID: []byte(id), Props: mqtt.NewConnectProps()}
 	p.Props.SessionExpiry = 3600
@@ -104,13 +118,7 @@ func (r *realBench) device(key, id string, qos mqtt.QoS, filters ...string) *dev
 				go func() { connected <- err }()
 			})
 	})
-	if err := <-connected; err != nil {
-		r.t.Fatal(err)
-	}
-	for _, filter := range filters {
-		d.subscribe(filter, qos)
-	}
-	return d
+	return d, <-connected
 }
 
 func (d *device) subscribe(filter string, qos mqtt.QoS) {
@@ -179,12 +187,14 @@ func (d *device) Deliver(_ *broker.Turn, x *broker.Delivery) broker.Outcome {
 	return broker.Sent
 }
 
-func (d *device) Send(*broker.Turn, []byte)                 {}
-func (d *device) End(*broker.Turn, mqtt.ReasonCode, string) {}
-func (d *device) Wake()                                     { d.Post(func(t *broker.Turn) { d.link.Ripe(t) }) }
-func (d *device) Post(f func(*broker.Turn))                 { d.tasks <- f }
-func (d *device) Flush()                                    {}
-func (d *device) Sent() uint64                              { return 0 }
+func (d *device) Send(*broker.Turn, []byte) {}
+func (d *device) End(_ *broker.Turn, code mqtt.ReasonCode, _ string) {
+	d.ended <- code
+}
+func (d *device) Wake()                     { d.Post(func(t *broker.Turn) { d.link.Ripe(t) }) }
+func (d *device) Post(f func(*broker.Turn)) { d.tasks <- f }
+func (d *device) Flush()                    {}
+func (d *device) Sent() uint64              { return 0 }
 
 // Peer implements broker.Outlet.
 func (d *device) Peer() (netip.AddrPort, string) { return netip.AddrPort{}, "tcp" }

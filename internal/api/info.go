@@ -30,11 +30,10 @@ type identify struct {
 func (s *server) registerInfo() {
 	add(s, operation{"auth-info", http.MethodGet, "/auth/info", "Who am I: the presented token and its account", ""},
 		func(ctx context.Context, in *identify) (*output[identity], error) {
-			key, ok := presentedKey(in.Authorization)
-			if !ok {
-				return nil, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
+			t, ok, err := s.identify(ctx, in.Authorization)
+			if err != nil {
+				return nil, err
 			}
-			t, ok := s.directory.Identify(key)
 			a, known := s.directory.Account(t.Account)
 			if !ok || !known {
 				return nil, fail(http.StatusUnauthorized, "no such token")
@@ -42,4 +41,19 @@ func (s *server) registerInfo() {
 			who := identity{t, owner{a.ID, a.Name, a.Parent, s.directory.Blocked(a.ID)}}
 			return answer([]identity{who}, nil)
 		})
+}
+
+// identify finds the token of the header, or the one on whose connection the request was
+// published [EXT-REST-9].
+func (s *server) identify(ctx context.Context, header string) (t auth.Token, ok bool, err error) {
+	if id, published := publisherOf(ctx); published {
+		t, ok = s.directory.Token(id)
+		return t, ok, nil
+	}
+	key, ok := presentedKey(header)
+	if !ok {
+		return t, false, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
+	}
+	t, ok = s.directory.Identify(key)
+	return t, ok, nil
 }

@@ -26,3 +26,19 @@ const (
 	streamBuffer = 32 << 10 // bytes of a streamed answer that gather before they are sent
 	maxCounted   = 10_000   // messages that are counted behind a page
 )
+
+// maxSubscribed is how many subscriptions one request may add, over all its sessions.
+const maxSubscribed = 100_000
+
+// maxStreams is how many streams of events an account may have open.
+const maxStreams = 1000
+
+const (
+	streamQueue   = 1 << 20          // bytes of events that wait for a slow reader; then messages are dropped
+	streamIdle    = 15 * time.Second // how long a stream says nothing before a comment shows that it lives
+	streamGoodbye = time.Second      // for the last event, once the broker has ended the stream
+	streamRetry   = 3 * time.Second  // after which a client whose stream broke off comes back
+)
+
+// maxPublished is how many bytes the answer to a published request may have.
+const maxPublished = 4 << 20

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
 	"strings"
@@ -205,15 +206,33 @@ const foldMark = "="
 // foldTopic makes the Topic Filter at the end of a path one segment, so that no slash
 // and no dot in it means anything to the mux.
 func foldTopic(r *http.Request) *http.Request {
-	filter, ok := strings.CutPrefix(r.URL.EscapedPath(), messagesPath+"/")
-	if !ok || filter == "" {
+	path := r.URL.EscapedPath()
+	for _, before := range []string{messagesPath + "/", streamPath + "/"} {
+		if filter, ok := strings.CutPrefix(path, before); ok {
+			return folded(r, before, filter)
+		}
+	}
+	// /mqtt/sessions/{selector}/subscriptions/{filter}
+	if rest, ok := strings.CutPrefix(path, sessionsPath+"/"); ok {
+		if head, filter, ok := strings.Cut(rest, "/subscriptions/"); ok && !strings.Contains(head, "/") {
+			return folded(r, sessionsPath+"/"+head+"/subscriptions/", filter)
+		}
+	}
+	return r
+}
+
+// folded is the request with what stands behind the escaped text before, if anything
+// does, in one segment.
+func folded(r *http.Request, before, filter string) *http.Request {
+	plain, err := url.PathUnescape(before)
+	if filter == "" || err != nil {
 		return r
 	}
-	folded, url := *r, *r.URL
-	url.Path = messagesPath + "/" + foldMark + strings.TrimPrefix(url.Path, messagesPath+"/")
-	url.RawPath = messagesPath + "/" + foldMark + strings.ReplaceAll(filter, "/", "%2F")
-	folded.URL = &url
-	return &folded
+	fold, u := *r, *r.URL
+	u.Path = plain + foldMark + strings.TrimPrefix(u.Path, plain)
+	u.RawPath = before + foldMark + strings.ReplaceAll(filter, "/", "%2F")
+	fold.URL = &u
+	return &fold
 }
 
 // getMessages answers with a stream, once the request itself is found good.

@@ -37,9 +37,11 @@ type Broker interface {
 // Config is what New is given.
 type Config struct {
 	Directory *auth.Directory
-	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
-	Meter     *Meter // counts requests and traffic; nil: one is made
-	Version   string // of the program, for the OpenAPI document
+	Broker    Broker   // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
+	Sessions  Sessions // may be nil: then there is no /mqtt/sessions
+	Streams   Streams  // may be nil: then there is no /mqtt/stream
+	Meter     *Meter   // counts requests and traffic; nil: one is made
+	Version   string   // of the program, for the OpenAPI document
 
 	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
 	Origins []string
@@ -56,6 +58,8 @@ type server struct {
 	broker    Broker
 	meter     *Meter
 	cors      cors
+	sessions  Sessions
+	streams   streams
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -66,7 +70,11 @@ type server struct {
 // New returns the handler of the REST paths. WebSocket upgrades on the same port are
 // taken out before by the server.
 func New(cfg Config) http.Handler {
-	s := &server{directory: cfg.Directory, broker: cfg.Broker, meter: cfg.Meter, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	s := &server{
+		directory: cfg.Directory, broker: cfg.Broker, sessions: cfg.Sessions, meter: cfg.Meter,
+		cors: cors{cfg.Origins}, mux: http.NewServeMux(),
+	}
+	s.streams.init(cfg.Streams)
 	if cfg.Reserved == "" {
 		cfg.Reserved = "flespi"
 	}
@@ -95,6 +103,12 @@ func New(cfg Config) http.Handler {
 	s.registerExpressions()
 	if s.broker != nil {
 		s.registerMessages()
+	}
+	if s.sessions != nil {
+		s.registerSessions()
+	}
+	if s.streams.broker != nil {
+		s.registerStreams()
 	}
 	s.openapi = sync.OnceValue(s.document)
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {

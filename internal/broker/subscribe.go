@@ -122,6 +122,9 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 		return mqtt.QuotaExceeded, errStoreFull
 	}
 	o.QoS = min(o.QoS, t.b.features.maximumQoS()) // [MQTT-3.2.2-10]
+	if a != nil && a.reading {                    // it acknowledges nothing
+		o.QoS = mqtt.QoS0
+	}
 	sub.id, sub.options, sub.partial = w.id, o, scope == auth.Partial
 	isNew, refusal := s.admit(t, sub, f)
 	if refusal != "" {
