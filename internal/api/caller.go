@@ -53,8 +53,11 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	if err != nil {
 		e := describe(err)
-		if e.Code == http.StatusUnauthorized {
+		switch e.Code {
+		case http.StatusUnauthorized:
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="alcove"`)
+		case http.StatusTooManyRequests:
+			ctx.SetHeader("Retry-After", retryAfter)
 		}
 		huma.WriteErr(s.api, ctx, e.Code, e.Reason)
 		return
@@ -115,4 +118,18 @@ func remoteAddr(text string) netip.Addr {
 		return ap.Addr()
 	}
 	return netip.Addr{} // a Unix socket
+}
+
+// retryAfter is how many seconds a caller waits that has done too much.
+const retryAfter = "1"
+
+// refused is the answer to a login that has failed, for operations that see to it
+// themselves.
+func refused(err error) error {
+	e := describe(err)
+	f := fail(e.Code, e.Reason)
+	if e.Code == http.StatusTooManyRequests {
+		return huma.ErrorWithHeaders(f, http.Header{"Retry-After": {retryAfter}})
+	}
+	return f
 }

@@ -3,6 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
 )
@@ -22,6 +26,14 @@ type owner struct {
 
 type identify struct {
 	Authorization string `header:"Authorization" doc:"FlespiToken <key> or Bearer <key>"`
+
+	from netip.Addr
+}
+
+// Resolve implements huma.Resolver: failed logins are counted by address.
+func (in *identify) Resolve(ctx huma.Context) []error {
+	in.from = remoteAddr(ctx.RemoteAddr())
+	return nil
 }
 
 // registerInfo adds /auth/info. It reads the header itself, since a token that may not
@@ -34,9 +46,12 @@ func (s *server) registerInfo() {
 			if !ok {
 				return nil, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
 			}
-			t, ok := s.directory.Identify(key)
+			t, err := s.directory.Identify(key, in.from, time.Now())
+			if err != nil {
+				return nil, refused(err)
+			}
 			a, known := s.directory.Account(t.Account)
-			if !ok || !known {
+			if !known {
 				return nil, fail(http.StatusUnauthorized, "no such token")
 			}
 			who := identity{t, owner{a.ID, a.Name, a.Parent, s.directory.Blocked(a.ID)}}
