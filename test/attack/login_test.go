@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -195,6 +196,6 @@ func TestRow41_unknownLooksLikeWrong(t *testing.T) {
 		}
 	}
 	if !maps.Equal(answers[id], answers["770000"]) || len(answers[id]) != 2 {
-		t.Errorf("%q", answers)
+		t.Errorf("%x", fmt.Sprint(answers))
 	}
 }
