@@ -83,7 +83,7 @@ func TestEveryKey(t *testing.T) {
 		"sessions_per_account": "11", "queue_bytes": "12MB", "retained_bytes": "13GB", "maximum_qos": "1",
 		"retain_available": "false", "wildcard_available": "no", "shared_available": "off",
 		"subscription_identifiers_available": "0", "server_keep_alive": "60", "payload_format_check": "true",
-		"connect_timeout": "3s", "handshake_timeout": "4", "write_timeout": "1m", "connections": "99", "output_bytes": "2MiB",
+		"connect_timeout": "3s", "handshake_timeout": "4", "failed_logins": "0", "connect_rate": "500", "connect_rate_address": "7", "write_timeout": "1m", "connections": "99", "output_bytes": "2MiB",
 		"tls.cert": "c", "tls.key": "k", "tls.certificates": "a:b,c:d", "tls.client_ca": "ca", "tls.min_version": "1.3",
 		"loops": "3", "free_space": "0", "store_cache": "32MiB", "memory_limit": "1GiB", "gc_percent": "200",
 		"shutdown_timeout": "5s", "log.level": "debug", "log.format": "json",

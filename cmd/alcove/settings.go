@@ -122,6 +122,13 @@ var limitKeys = []key{
 	{name: "server_keep_alive", fallback: "0", about: "seconds that replace every client's keep alive; 0: as asked", take: whole(0, 65535, func(s *settings, n int64) { s.features.ServerKeepAlive = uint16(n) })},
 	{name: "payload_format_check", fallback: "false", about: "payloads said to be UTF-8 are checked", take: truth(func(s *settings, b bool) { s.features.PayloadFormatCheck = b })},
 	{name: "connect_timeout", fallback: "10s", about: "for a whole CONNECT, from the first moment on", take: span(100*time.Millisecond, time.Hour, func(s *settings, d time.Duration) { s.server.Limits.ConnectTimeout = d })},
+	{name: "failed_logins", fallback: "10", about: "a second from one address, and for one token's id, before logins are refused unseen; 0: any number", take: whole(0, 1_000_000, func(s *settings, n int64) {
+		if s.auth.FailedLogins = int(n); n == 0 {
+			s.auth.FailedLogins = -1
+		}
+	})},
+	{name: "connect_rate", fallback: "0", about: "connects a second, in all; 0: any number", take: whole(0, 1_000_000, func(s *settings, n int64) { s.server.Limits.ConnectRate = int(n) })},
+	{name: "connect_rate_address", fallback: "0", about: "connects a second from one address; 0: any number", take: whole(0, 1_000_000, func(s *settings, n int64) { s.server.Limits.ConnectRateAddress = int(n) })},
 	{name: "handshake_timeout", fallback: "10s", about: "for a TLS handshake", take: span(100*time.Millisecond, time.Hour, func(s *settings, d time.Duration) { s.server.Limits.HandshakeTimeout = d })},
 	{name: "write_timeout", fallback: "30s", about: "that a client may take nothing of what waits for it", take: span(100*time.Millisecond, time.Hour, func(s *settings, d time.Duration) { s.server.Limits.WriteTimeout = d })},
 	{name: "connections", fallback: "0", about: "at a time; 0: what the limit of open files allows", take: whole(0, 1<<30, func(s *settings, n int64) { s.server.Limits.Connections = int(n) })},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
+	"alcove/internal/mqtt"
 )
 
 // caller is a token that was let in.
@@ -58,8 +60,13 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	if err != nil {
 		e := describe(err)
-		if e.Code == http.StatusUnauthorized {
+		switch e.Code {
+		case http.StatusUnauthorized:
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="alcove"`)
+		case http.StatusTooManyRequests:
+			if _, login := errors.AsType[*mqtt.Error](err); login { // limits have said it (charge)
+				ctx.SetHeader("Retry-After", retryAfter)
+			}
 		}
 		huma.WriteErr(s.api, ctx, e.Code, e.Reason)
 		return
@@ -132,4 +139,18 @@ func remoteAddr(text string) netip.Addr {
 		return ap.Addr()
 	}
 	return netip.Addr{} // a Unix socket
+}
+
+// retryAfter is how many seconds a caller waits that has done too much.
+const retryAfter = "1"
+
+// refused is the answer to a login that has failed, for operations that see to it
+// themselves.
+func refused(err error) error {
+	e := describe(err)
+	f := fail(e.Code, e.Reason)
+	if e.Code == http.StatusTooManyRequests {
+		return huma.ErrorWithHeaders(f, http.Header{"Retry-After": {retryAfter}})
+	}
+	return f
 }

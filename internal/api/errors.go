@@ -46,10 +46,12 @@ var statusOf = map[mqtt.ReasonCode]int{
 	mqtt.ServerUnavailable:     http.StatusServiceUnavailable,
 	mqtt.ServerBusy:            http.StatusServiceUnavailable,
 	mqtt.QuotaExceeded:         http.StatusTooManyRequests,
-	mqtt.PacketTooLarge:        http.StatusRequestEntityTooLarge,
-	mqtt.TopicNameInvalid:      http.StatusBadRequest,
-	mqtt.TopicFilterInvalid:    http.StatusBadRequest,
-	mqtt.PayloadFormatInvalid:  http.StatusBadRequest,
+
+	mqtt.ConnectionRateExceeded: http.StatusTooManyRequests, // too many failed logins
+	mqtt.PacketTooLarge:         http.StatusRequestEntityTooLarge,
+	mqtt.TopicNameInvalid:       http.StatusBadRequest,
+	mqtt.TopicFilterInvalid:     http.StatusBadRequest,
+	mqtt.PayloadFormatInvalid:   http.StatusBadRequest,
 }
 
 // describe turns an error of the lower floors into what the caller is told. What it

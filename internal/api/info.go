@@ -3,6 +3,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
 )
@@ -22,6 +26,14 @@ type owner struct {
 
 type identify struct {
 	Authorization string `header:"Authorization" doc:"FlespiToken <key> or Bearer <key>"`
+
+	from netip.Addr
+}
+
+// Resolve implements huma.Resolver: failed logins are counted by address.
+func (in *identify) Resolve(ctx huma.Context) []error {
+	in.from = remoteAddr(ctx.RemoteAddr())
+	return nil
 }
 
 // registerInfo adds /auth/info. It reads the header itself, since a token that may not
@@ -30,12 +42,12 @@ type identify struct {
 func (s *server) registerInfo() {
 	add(s, operation{"auth-info", http.MethodGet, "/auth/info", "Who am I: the presented token and its account", ""},
 		func(ctx context.Context, in *identify) (*output[identity], error) {
-			t, ok, err := s.identify(ctx, in.Authorization)
+			t, err := s.identify(ctx, in)
 			if err != nil {
 				return nil, err
 			}
 			a, known := s.directory.Account(t.Account)
-			if !ok || !known {
+			if !known {
 				return nil, fail(http.StatusUnauthorized, "no such token")
 			}
 			who := identity{t, owner{a.ID, a.Name, a.Parent, s.directory.Blocked(a.ID)}}
@@ -45,15 +57,21 @@ func (s *server) registerInfo() {
 
 // identify finds the token of the header, or the one on whose connection the request was
 // published [EXT-REST-9].
-func (s *server) identify(ctx context.Context, header string) (t auth.Token, ok bool, err error) {
+func (s *server) identify(ctx context.Context, in *identify) (auth.Token, error) {
 	if id, published := publisherOf(ctx); published {
-		t, ok = s.directory.Token(id)
-		return t, ok, nil
+		t, ok := s.directory.Token(id)
+		if !ok {
+			return t, fail(http.StatusUnauthorized, "no such token")
+		}
+		return t, nil
 	}
-	key, ok := presentedKey(header)
+	key, ok := presentedKey(in.Authorization)
 	if !ok {
-		return t, false, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
+		return auth.Token{}, fail(http.StatusUnauthorized, "header Authorization: FlespiToken <key> or Bearer <key> is missing")
 	}
-	t, ok = s.directory.Identify(key)
-	return t, ok, nil
+	t, err := s.directory.Identify(key, in.from, time.Now())
+	if err != nil {
+		return t, refused(err)
+	}
+	return t, nil
 }

@@ -55,6 +55,7 @@ func (d *Directory) CreateCustomer(spec AccountSpec, first TokenSpec, now time.T
 		return Account{}, NewToken{}, err
 	}
 	d.install(r)
+	d.guard.introduce(r.ID, key)
 	return a.Account, NewToken{Token: r.Token, Key: key}, nil
 }
 

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/sha256"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -20,41 +21,56 @@ type Credentials struct {
 // a key, alone or after "FlespiToken" or "Bearer"; (b) else the password is; (c) else
 // the user name is a token's id and the password the first 16 characters of its key.
 // The error is an *mqtt.Error: 0x86 for no such token, 0x87 for one that is disabled,
-// has expired or is not valid from this address, 0x8A for a blocked account.
+// has expired or is not valid from this address, 0x8A for a blocked account, 0x9F where
+// there were too many failed logins (see Config.FailedLogins). Where the token is known
+// the *mqtt.Error is inside of a *Refusal.
 func (d *Directory) Login(c Credentials, now time.Time) (*Grant, error) {
-	var e *entry
+	a := d.guard.attempt(c.Addr, now)
+	var l lookup
 	if c.HasUsername {
-		e = d.byKey(bareKey(c.Username))
+		l.byKey(d, &a, bareKey(c.Username))
 	}
-	if e == nil && c.HasPassword {
-		e = d.byKey(bareKey(c.Password))
+	if l.entry == nil && c.HasPassword {
+		l.byKey(d, &a, bareKey(c.Password))
 	}
-	if e == nil && c.HasUsername && c.HasPassword {
-		e = d.byShort(c.Username, c.Password)
+	if l.entry == nil && c.HasUsername && c.HasPassword {
+		l.byShort(d, &a, c.Username, c.Password)
 	}
-	if e == nil {
-		return nil, errCredentials
+	if l.entry == nil && !c.HasUsername && !c.HasPassword {
+		return nil, errCredentials // nothing was tried
 	}
-	return d.admit(e, c.Addr, now)
+	return d.enter(&a, &l, c.Addr, now)
 }
 
 // LoginKey finds the token of a key, for REST: the key alone or after a scheme. The
 // errors are those of Login.
 func (d *Directory) LoginKey(key string, addr netip.Addr, now time.Time) (*Grant, error) {
-	e := d.byKey(bareKey([]byte(key)))
-	if e == nil {
-		return nil, errCredentials
-	}
-	return d.admit(e, addr, now)
+	a := d.guard.attempt(addr, now)
+	var l lookup
+	l.byKey(d, &a, bareKey([]byte(key)))
+	return d.enter(&a, &l, addr, now)
 }
 
 // Identify returns the token of a key, whether it may be used or not [EXT-REST-11].
-func (d *Directory) Identify(key string) (Token, bool) {
-	e := d.byKey(bareKey([]byte(key)))
-	if e == nil {
-		return Token{}, false
+// The error is 0x86 where there is none and 0x9F as for Login.
+func (d *Directory) Identify(key string, addr netip.Addr, now time.Time) (Token, error) {
+	a := d.guard.attempt(addr, now)
+	var l lookup
+	l.byKey(d, &a, bareKey([]byte(key)))
+	if l.entry == nil {
+		return Token{}, l.refuse(&a)
 	}
-	return e.token(), true
+	d.guard.remember(l.mark)
+	return l.entry.token(), nil
+}
+
+// enter ends a login.
+func (d *Directory) enter(a *attempt, l *lookup, addr netip.Addr, now time.Time) (*Grant, error) {
+	if l.entry == nil {
+		return nil, l.refuse(a)
+	}
+	d.guard.remember(l.mark)
+	return d.admit(l.entry, addr, now)
 }
 
 // Anonymous returns the grant of the token that stands in for clients without
@@ -113,22 +129,50 @@ func (d *Directory) standing(e *entry, r *record, now time.Time) error {
 // admit lets a found token in, or says why not, and notes the use.
 func (d *Directory) admit(e *entry, addr netip.Addr, now time.Time) (*Grant, error) {
 	r := e.rec.Load()
-	if err := d.standing(e, r, now); err != nil {
-		return nil, err
+	err := d.standing(e, r, now)
+	if err == nil && !addressAllowed(r.masks, addr) {
+		err = errAddress
 	}
-	if !addressAllowed(r.masks, addr) {
-		return nil, errAddress
+	if err != nil {
+		return nil, &Refusal{Token: r.ID, Account: r.Account, Cause: err}
 	}
 	d.touch(e, r.ID, now.Unix())
 	return r.grant, nil
 }
 
+// lookup is a search for a token by what a client presents.
+type lookup struct {
+	entry *entry
+	named *entry      // the token in whose name a short key was wrong
+	mark  fingerprint // of what was right
+	// held says that something was not looked at, because of too many failures.
+	held bool
+}
+
+// refuse counts the failure of a login that found no token, and returns its error.
+func (l *lookup) refuse(a *attempt) error {
+	if l.held || a.shut {
+		return errRate
+	}
+	a.end()
+	if l.named != nil {
+		r := l.named.rec.Load()
+		return &Refusal{Token: r.ID, Account: r.Account, Cause: errCredentials}
+	}
+	return errCredentials
+}
+
 // byKey finds a token by its whole key. What was presented is hashed before anything
 // is looked up or compared, so the time taken tells nothing about stored keys, and an
 // unknown key costs what a known one does [EXT-TOK-1].
-func (d *Directory) byKey(key []byte) *entry {
+func (l *lookup) byKey(d *Directory, a *attempt, key []byte) {
 	if !isKey(key) {
-		return nil
+		return
+	}
+	mark, may := a.mayTry(nil, key)
+	if !may {
+		l.held = true
+		return
 	}
 	presented := sha256.Sum256(key)
 	e, stored := d.keys.get(presented), hash{}
@@ -136,17 +180,23 @@ func (d *Directory) byKey(key []byte) *entry {
 		stored = e.rec.Load().secret.Key
 	}
 	if !sameHash(&presented, &stored) {
-		return nil
+		a.failed(nil, mark)
+		return
 	}
-	return e
+	l.entry, l.mark = e, mark
 }
 
 // byShort finds a token by its id and the first characters of its key. An unknown id
 // is compared with a dummy: it costs what a known one does [EXT-TOK-1].
-func (d *Directory) byShort(username, password []byte) *entry {
+func (l *lookup) byShort(d *Directory, a *attempt, username, password []byte) {
 	id, ok := parseTokenID(username)
 	if !ok || len(password) != ShortLength {
-		return nil
+		return
+	}
+	mark, may := a.mayTry(username, password)
+	if !may {
+		l.held = true
+		return
 	}
 	secret := &dummySecrets
 	e := d.tokens.get(id)
@@ -155,9 +205,11 @@ func (d *Directory) byShort(username, password []byte) *entry {
 	}
 	presented := shortHash(secret.ShortSalt, password)
 	if !sameHash(&presented, &secret.Short) || e == nil {
-		return nil
+		l.named = e
+		a.failed(username, mark)
+		return
 	}
-	return e
+	l.entry, l.mark = e, mark
 }
 
 // dummySecrets stand in for those of a token that does not exist. The hash of
@@ -203,3 +255,6 @@ func parseTokenID[T ~string | ~[]byte](b T) (TokenID, bool) {
 	}
 	return id, true
 }
+
+// appendID appends an id in that spelling.
+func appendID(dst []byte, id TokenID) []byte { return strconv.AppendInt(dst, int64(id), 10) }

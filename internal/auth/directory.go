@@ -16,6 +16,10 @@ type Config struct {
 	// ReservedPrefix is the first level of the broker's own topics [EXT-TOP-1].
 	// Empty: "flespi".
 	ReservedPrefix string
+	// FailedLogins is how many logins of one address, and in one token's name, may fail
+	// in a second before they are refused unseen. 0: DefaultFailedLogins, at most
+	// 1,000,000; negative: any number.
+	FailedLogins int
 	// Start is the time of the call to Open. Zero: read from the clock.
 	Start time.Time
 }
@@ -41,6 +45,7 @@ type Directory struct {
 	observer atomic.Pointer[Observer]
 	secret   []byte // of the installation: 32 bytes
 	firstKey string // made by this Open, else empty
+	guard    guard
 
 	accounts *table[AccountID, *account]
 	tokens   *table[TokenID, *entry]
@@ -91,6 +96,7 @@ func Open(cfg Config, st Store, obs Observer) (*Directory, error) {
 	d := &Directory{
 		cfg:      cfg,
 		store:    st,
+		guard:    newGuard(cfg.FailedLogins),
 		accounts: newTable[AccountID, *account](func(id AccountID) uint { return uint(id) }),
 		tokens:   newTable[TokenID, *entry](func(id TokenID) uint { return uint(id) }),
 		keys:     newTable[hash, *entry](func(h hash) uint { return uint(h[0]) }),

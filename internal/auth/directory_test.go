@@ -572,7 +572,7 @@ func TestChangesAct(t *testing.T) {
 	}
 	d.SetLive(token.ID, -1, start) // its last session ends after it: nothing happens
 	d.Touch(token.ID, start)
-	if _, ok := d.Identify(key); ok {
+	if _, err := d.Identify(key, home, start); err == nil {
 		t.Error("identified a deleted token")
 	}
 }

@@ -15,9 +15,25 @@ var (
 	errExpired     = &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the token has expired"}
 	errAddress     = &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the token is not valid from this address"}
 	errBlocked     = &mqtt.Error{Code: mqtt.Banned, Reason: "the account is blocked"}
+	errRate        = &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "too many failed logins"}
 	errScram       = &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "SCRAM authentication failed"}
 	errScramSyntax = &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "malformed SCRAM message"}
 )
+
+// Refusal is the error of a login with a token that is there and may not be used, or
+// in whose name the login was wrong. It tells the broker's own side whose it is; what
+// the client is told is the Cause, an *mqtt.Error.
+type Refusal struct {
+	Token   TokenID
+	Account AccountID
+	Cause   error
+}
+
+// Error returns the cause's text.
+func (e *Refusal) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *Refusal) Unwrap() error { return e.Cause }
 
 // ErrNotFound is the answer to an id that does not exist. What exists in a foreign
 // account must be answered in the same way [EXT-ACC-1].

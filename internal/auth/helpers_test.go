@@ -93,7 +93,7 @@ func (w *watcher) take() []string {
 // open opens a directory whose operator has operatorKey.
 func open(t testing.TB, st Store) *Directory {
 	t.Helper()
-	d, err := Open(Config{OperatorToken: operatorKey, Start: start}, st, nil)
+	d, err := Open(Config{OperatorToken: operatorKey, Start: start, FailedLogins: -1}, st, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -149,6 +149,7 @@ func (d *Directory) installOperator() error {
 		token = old.token()
 	}
 	secret := newSecrets(key, false)
+	d.guard.introduce(operatorTokenID, key)
 	if same := d.keys.get(secret.Key); same != nil {
 		if same == old {
 			return nil

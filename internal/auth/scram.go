@@ -34,7 +34,10 @@ type Scram struct {
 	header      []byte // gs2 header of the client's first message
 	firstBare   []byte // the client's first message without it
 	serverFirst []byte
-	entry       *entry
+	user        []byte
+	mark        fingerprint // of the user and its address
+	named       *entry      // the user's token, if there is one
+	entry       *entry      // the same if it has a verifier
 	verifier    *verifier
 }
 
@@ -56,8 +59,9 @@ func NewScram(d *Directory, addr netip.Addr) *Scram {
 // Step takes the Authentication Data of the client's next message. First round: reply
 // is to be sent in an AUTH 0x18 and done is false. Second round: done is true, g is
 // the grant of the token, and reply is the data of the CONNACK or of the AUTH 0x00.
-// Any error is an *mqtt.Error, 0x87 (0x8A for a blocked account), and ends the
-// exchange, as does a third call [MQTT-4.12.0-4].
+// Any error is an *mqtt.Error, 0x87 (0x8A for a blocked account, 0x9F after too many
+// failures), inside of a *Refusal where there is such a token, and ends the exchange, as
+// does a third call [MQTT-4.12.0-4].
 func (s *Scram) Step(data []byte, now time.Time) (reply []byte, done bool, g *Grant, err error) {
 	state := s.state
 	s.state = scramDone
@@ -66,20 +70,27 @@ func (s *Scram) Step(data []byte, now time.Time) (reply []byte, done bool, g *Gr
 	}
 	switch state {
 	case scramFirst:
-		if err := s.first(data); err != nil {
+		if err := s.first(data, now); err != nil {
 			return nil, false, nil, err
 		}
 		s.state = scramFinal
 		return s.serverFirst, false, nil, nil
 	case scramFinal:
-		reply, err := s.final(data)
+		a, err := s.attempt(now)
+		if err != nil {
+			return nil, false, nil, err
+		}
+		reply, err = s.final(data)
 		if err == nil && s.entry == nil {
 			err = errScram
 		}
 		if err != nil {
-			return nil, false, nil, err
+			a.failed(s.user, s.mark)
+			a.end()
+			return nil, false, nil, s.blame(err)
 		}
-		g, err := s.directory.admit(s.entry, s.addr, now)
+		s.directory.guard.remember(s.mark)
+		g, err = s.directory.admit(s.entry, s.addr, now)
 		if err != nil {
 			return nil, false, nil, err
 		}
@@ -88,8 +99,29 @@ func (s *Scram) Step(data []byte, now time.Time) (reply []byte, done bool, g *Gr
 	return nil, false, nil, errScram
 }
 
+// attempt counts the round as a login of the user: refused before any hashing where
+// too many have failed. What was right before is the user from this address.
+func (s *Scram) attempt(now time.Time) (a attempt, err error) {
+	a = s.directory.guard.attempt(s.addr, now)
+	from := s.addr.As16()
+	mark, may := a.mayTry(s.user, from[:])
+	if s.mark = mark; !may {
+		return a, errRate
+	}
+	return a, nil
+}
+
+// blame says in whose name an exchange has failed, where there is such a token.
+func (s *Scram) blame(err error) error {
+	if s.named == nil {
+		return err
+	}
+	r := s.named.rec.Load()
+	return &Refusal{Token: r.ID, Account: r.Account, Cause: err}
+}
+
 // first reads client-first-message: gs2-header "n=" user ",r=" nonce.
-func (s *Scram) first(data []byte) error {
+func (s *Scram) first(data []byte, now time.Time) error {
 	cbind, rest, ok := bytes.Cut(data, []byte(","))
 	// "p=" asks for channel binding, which this mechanism name does not have. "y" says
 	// that the client could, and thinks that we could not: so it is.
@@ -115,6 +147,10 @@ func (s *Scram) first(data []byte) error {
 			return errScramSyntax // acting for somebody else is not offered
 		}
 	}
+	s.user = []byte(user)
+	if _, err := s.attempt(now); err != nil {
+		return err
+	}
 	s.header = bytes.Clone(data[:len(data)-len(bare)])
 	s.firstBare = bytes.Clone(bare)
 	s.nonce = string(nonce) + s.nonce
@@ -130,7 +166,7 @@ func (s *Scram) first(data []byte) error {
 func (s *Scram) find(user string) {
 	if id, ok := parseTokenID(user); ok {
 		if e := s.directory.tokens.get(id); e != nil {
-			s.entry, s.verifier = e, e.rec.Load().secret.Scram
+			s.named, s.entry, s.verifier = e, e, e.rec.Load().secret.Scram
 		}
 	}
 	secret := s.directory.secret

@@ -17,10 +17,11 @@ import (
 func TestScramVector(t *testing.T) {
 	salt, _ := base64.StdEncoding.DecodeString("W22ZaJ0SNY7soEsUEjb6gQ==")
 	s := &Scram{
-		nonce:    "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
-		verifier: newVerifier("pencil", salt, 4096),
+		directory: &Directory{},
+		nonce:     "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0",
+		verifier:  newVerifier("pencil", salt, 4096),
 	}
-	if err := s.first([]byte("n,,n=user,r=rOprNGfwEbeRWgbNEkqO")); err != nil {
+	if err := s.first([]byte("n,,n=user,r=rOprNGfwEbeRWgbNEkqO"), start); err != nil {
 		t.Fatal(err)
 	}
 	const want = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"

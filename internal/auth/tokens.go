@@ -64,9 +64,10 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 		return nil, err
 	}
 	d.write.nextToken = next
-	for _, r := range records {
+	for i, r := range records {
 		if r != nil {
 			d.install(r)
+			d.guard.introduce(r.ID, made[i].Key)
 		}
 	}
 	return made, nil

@@ -48,14 +48,6 @@ func (ns *Namespace) noSession() *mqtt.Error {
 	return nil
 }
 
-// blocked notes that a client is refused by a limit of its account.
-func (c *connecting) blocked(t *Turn, e *mqtt.Error) {
-	r := c.ns.event(event.ConnectBlocked, c.a.grant.Token)
-	r.ClientID, r.Close, r.Reason = c.clientID, int(e.Code), e.Reason
-	r.Source, r.Transport = c.a.peer()
-	t.note(r)
-}
-
 // claimSubscription counts a new subscription of the account, or refuses it: before it is
 // installed, so that no two loops take the same last place.
 func (ns *Namespace) claimSubscription() bool {

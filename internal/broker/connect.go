@@ -43,6 +43,7 @@ type connecting struct {
 func (b *Broker) Connect(t *Turn, r *ConnectRequest, done func(t *Turn, c Connected, err error)) {
 	c, err := b.prepare(t, r)
 	if err != nil {
+		t.noteRefused(r.Grant.Account, r.Grant.Token, string(r.Packet.ClientID), r.Outlet, err)
 		done(t, Connected{}, err)
 		return
 	}
@@ -138,7 +139,7 @@ func (c *connecting) claim(t *Turn) {
 	ns.mu.Lock()
 	if ns.ended {
 		ns.mu.Unlock()
-		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+		c.refuse(t, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
 		return
 	}
 	s := ns.sessions[c.clientID]
@@ -146,12 +147,11 @@ func (c *connecting) claim(t *Turn) {
 	case s == nil && ns.noSession() != nil:
 		refusal := ns.noSession()
 		ns.mu.Unlock()
-		c.blocked(t, refusal)
-		c.done(t, Connected{}, refusal)
+		c.refuse(t, refusal)
 		return
 	case s == nil && c.expiry > 0 && ns.storeRefuses():
 		ns.mu.Unlock()
-		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: errStoreFull})
+		c.refuse(t, &mqtt.Error{Code: mqtt.QuotaExceeded, Reason: errStoreFull})
 		return
 	case s == nil:
 		s = ns.newSession(c.clientID, t.Now)
@@ -209,7 +209,7 @@ func (c *connecting) proceed(t *Turn) {
 	for !c.take(t) {
 		if !c.renew(t) {
 			c.unclaim()
-			c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+			c.refuse(t, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
 			return
 		}
 	}
@@ -239,7 +239,7 @@ func (c *connecting) forsake(t *Turn) {
 	}
 	t.settleShared()
 	c.unclaim()
-	c.done(t, Connected{}, errStoreLost)
+	c.refuse(t, errStoreLost)
 }
 
 // renew makes a new session in the place of the one that ended. The claim, and
@@ -277,6 +277,8 @@ func (c *connecting) take(t *Turn) bool {
 	s.will = c.will // a delayed Will of before is cancelled [MQTT-3.1.3-9]
 	s.detached = 0
 	s.epoch++
+	// The account's settings may have changed since CONNECT was read.
+	c.expiry = clampSeconds(c.expiry, s.ns.settings.Load().SessionExpiryMax)
 	s.expiry = c.expiry
 	s.lasting.Store(c.expiry > 0)
 	durable, sync := s.ns.durability()
@@ -302,7 +304,7 @@ func (c *connecting) attach(t *Turn) {
 	if s.ended {
 		s.mu.Unlock()
 		c.unclaim()
-		c.done(t, Connected{}, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
+		c.refuse(t, &mqtt.Error{Code: mqtt.NotAuthorized, Reason: "the account is gone"})
 		return
 	}
 	a.s = s

@@ -32,7 +32,7 @@ func (c *connecting) unclaim() {
 // outrun refuses a connect that a newer one for the same Client Identifier has
 // overtaken while both waited in a storm [EXT-SES-1].
 func (c *connecting) outrun(t *Turn) {
-	c.done(t, Connected{}, &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "a newer connection uses this Client Identifier"})
+	c.refuse(t, &mqtt.Error{Code: mqtt.ConnectionRateExceeded, Reason: "a newer connection uses this Client Identifier"})
 }
 
 // contest is who wants a session: the connect (or the janitor, or the management) that

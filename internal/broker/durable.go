@@ -70,23 +70,63 @@ func (g *Group) enter(t *Turn) {
 }
 
 // adopt takes other settings. Where the account was in memory only and is so no
-// more, everything that outlives its connection goes into the log [EXT-ACC-5].
+// more, everything that outlives its connection goes into the log; where sessions may
+// live less long than before, those that there are do so too [EXT-ACC-5].
 func (ns *Namespace) adopt(t *Turn, settings *auth.EffectiveSettings) {
 	old := ns.settings.Swap(settings)
-	durable, sync := ns.durability()
-	if old.Durability != auth.DurabilityMemory || !durable {
-		return
+	if durable, _ := ns.durability(); old.Durability == auth.DurabilityMemory && durable {
+		ns.enter(t)
 	}
+	if settings.SessionExpiryMax < old.SessionExpiryMax {
+		for _, s := range ns.all() {
+			s.clamp(t, seconds(settings.SessionExpiryMax))
+		}
+	}
+}
+
+// all returns the sessions that there are.
+func (ns *Namespace) all() []*Session {
 	ns.mu.Lock()
-	sessions, groups := make([]*Session, 0, len(ns.sessions)), make([]*Group, 0, len(ns.groups))
+	defer ns.mu.Unlock()
+	sessions := make([]*Session, 0, len(ns.sessions))
 	for _, s := range ns.sessions {
 		sessions = append(sessions, s)
 	}
+	return sessions
+}
+
+// clamp has the session live no longer after its connection than the account now lets
+// it: one whose time is over by that ends at once [EXT-SES-2] [EXT-ACC-5].
+func (s *Session) clamp(t *Turn, longest uint32) {
+	s.mu.Lock()
+	if s.ended || s.expiry <= longest {
+		s.mu.Unlock()
+		return
+	}
+	// The log hears of it before the session counts as one that ends with its
+	// connection, of which it hears no more.
+	s.expiry = longest
+	s.lasting.Store(longest > 0)
+	if s.recorded {
+		s.record(t, false, Record{Kind: KindSession, Session: s.snapshotFor(s.link.Load())})
+	}
+	waits := s.detached != 0
+	s.mu.Unlock()
+	if waits {
+		t.b.janitor.watch(s, s.deadline())
+	}
+}
+
+// enter puts what outlives its connection into the log.
+func (ns *Namespace) enter(t *Turn) {
+	_, sync := ns.durability()
+	ns.mu.Lock()
+	groups := make([]*Group, 0, len(ns.groups))
 	for _, g := range ns.groups {
 		groups = append(groups, g)
 	}
 	ns.mu.Unlock()
-	for _, s := range sessions {
+	for _, s := range ns.all() {
 		s.mu.Lock()
 		if !s.ended && !s.recorded && s.expiry > 0 {
 			s.enter(t, s.link.Load(), sync)

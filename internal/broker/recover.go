@@ -230,6 +230,7 @@ func (r *recovery) finish(t *Turn) {
 	}
 	for _, s := range r.sessions {
 		s.queue.settleOrder()
+		s.clamp(t, seconds(s.ns.settings.Load().SessionExpiryMax))
 		if s.expiry == 0 {
 			s.end(t, "the broker was restarted")
 			continue

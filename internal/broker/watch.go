@@ -65,11 +65,24 @@ func (b *Broker) recheck(t *Turn, a *attachment) {
 			reason = e.Reason
 		}
 		a.out.End(t, mqtt.NotAuthorized, reason)
+		s.revokeWill(t, reason)
 		s.detach(t, a, mqtt.NotAuthorized, reason)
 		return
 	}
 	if g != a.grant {
 		s.adopt(t, a, g)
+	}
+}
+
+// revokeWill drops the Will of a connection that may no longer be, now, also where its
+// token may still be used from another address [EXT-TOK-9].
+func (s *Session) revokeWill(t *Turn, reason string) {
+	s.mu.Lock()
+	w := s.will
+	s.will = nil
+	s.mu.Unlock()
+	if w != nil {
+		t.dropWill(s.ns, s.clientID, w.message, reason)
 	}
 }
 

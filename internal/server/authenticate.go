@@ -88,6 +88,7 @@ func (c *Conn) authStep(t *broker.Turn, data []byte) {
 	}
 	reply, done, g, err := a.scram.Step(data, t.Now)
 	if err != nil {
+		c.turnedAwayLate(t, err)
 		c.fail(t, err) // [MQTT-4.12.0-4] [MQTT-4.12.1-2]
 		return
 	}
@@ -112,6 +113,18 @@ func (c *Conn) authStep(t *broker.Turn, data []byte) {
 		return
 	}
 	c.attach(t, p, g, reply)
+}
+
+// turnedAwayLate is turnedAway for an exchange: its CONNECT is read once more for the
+// Client Identifier. Of a re-authentication the end of the connection tells.
+func (c *Conn) turnedAwayLate(t *broker.Turn, err error) {
+	if c.state != stateAuth {
+		return
+	}
+	p := &c.loop.packets.connect
+	if p.Decode(c.auth.header, c.auth.connect) == nil {
+		c.turnedAway(t, p.ClientID, err)
+	}
 }
 
 // sendAuth sends an AUTH, with the method of CONNECT [MQTT-4.12.0-5].

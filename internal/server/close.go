@@ -91,6 +91,7 @@ func (c *Conn) shut() {
 	if c.state != stateClosing {
 		return
 	}
+	over := false
 	o.mu.Lock()
 	if o.state&(outWriting|outShut) == 0 && o.cause == nil {
 		o.state |= outWriting
@@ -102,6 +103,7 @@ func (c *Conn) shut() {
 		if !c.waiting() && o.cause == nil {
 			o.state |= outShut
 			c.sock.shut()
+			over = !c.linger()
 			c.by = c.loop.tick + ticks(lingerTime)
 			c.loop.wheel.set(c, c.by)
 		}
@@ -109,9 +111,23 @@ func (c *Conn) shut() {
 	later := o.later
 	o.later = 0
 	o.mu.Unlock()
-	if later != 0 {
+	switch {
+	case over:
+		c.close()
+	case later != 0:
 		c.post(later)
 	}
+}
+
+// linger takes a place among the connections that wait for their client, if there is
+// one.
+func (c *Conn) linger() bool {
+	if c.loop.lingering >= lingerMax {
+		return false
+	}
+	c.lingers = true
+	c.loop.lingering++
+	return true
 }
 
 // lost ends the connection at once, because of the network or time.
@@ -144,6 +160,10 @@ func (c *Conn) close() {
 	}
 	l := c.loop
 	c.state = stateClosed
+	if c.lingers {
+		c.lingers = false
+		l.lingering--
+	}
 	c.shed()
 	l.wheel.unset(c)
 	l.poll.forget(c)

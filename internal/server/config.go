@@ -77,6 +77,9 @@ type Limits struct {
 	ConnectTimeout time.Duration
 	// HandshakeTimeout is the time for a TLS handshake; 10 s.
 	HandshakeTimeout time.Duration
+	// ConnectRate is how many connects are taken in a second, ConnectRateAddress how
+	// many of one address (of IPv6, one /64); 0 is any number.
+	ConnectRate, ConnectRateAddress int
 	// WriteTimeout is how long an output may stand still; 30 s.
 	WriteTimeout time.Duration
 	// Connections at a time; by default what the limit of open files allows.

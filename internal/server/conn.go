@@ -112,6 +112,7 @@ type moment struct {
 	armed   bool // waits for room in the socket
 	calling bool // is inside of broker.Connect
 	leaving bool // the peer has hung up while it was held back by its rate
+	lingers bool // counts in loop.lingering
 }
 
 var (

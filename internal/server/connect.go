@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net/netip"
 
 	"alcove/internal/auth"
@@ -17,6 +18,10 @@ func (c *Conn) connect(t *broker.Turn, h mqtt.Header, body []byte) {
 		c.fail(t, err)
 		return
 	}
+	if c.asksAtConnect() && !c.loop.srv.admission.allow(c.address(), t.Now) {
+		c.fail(t, errConnectRate)
+		return
+	}
 	c.out.maxPacket = p.Props.MaximumPacketSize
 	c.out.aliasMax = p.Props.TopicAliasMaximum
 	if p.Props.HasAuthMethod {
@@ -25,6 +30,7 @@ func (c *Conn) connect(t *broker.Turn, h mqtt.Header, body []byte) {
 	}
 	g, err := c.login(t, p)
 	if err != nil {
+		c.turnedAway(t, p.ClientID, err)
 		c.fail(t, err)
 		return
 	}
@@ -44,6 +50,14 @@ func (c *Conn) login(t *broker.Turn, p *mqtt.Connect) (*auth.Grant, error) {
 		Password:    p.Password,
 		Addr:        c.address(),
 	}, t.Now)
+}
+
+// turnedAway tells the account whose token it was that a login was refused; logins
+// with no token that there is are the operator's alone to know [EXT-LOG-1].
+func (c *Conn) turnedAway(t *broker.Turn, clientID []byte, err error) {
+	if r := (*auth.Refusal)(nil); errors.As(err, &r) {
+		c.loop.srv.broker.Refused(t, r, clientID, c)
+	}
 }
 
 func (c *Conn) address() netip.Addr { return c.remote.Addr() }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -22,6 +23,7 @@ type door struct {
 	served sync.WaitGroup // connections that net/http has
 	// hands bounds the TLS handshakes that are under way, ctx ends them.
 	hands chan struct{}
+	desk  desk
 	ctx   context.Context
 	stop  context.CancelFunc
 
@@ -54,6 +56,7 @@ func (s *Server) Listen() (err error) {
 		}
 	}()
 	d.hands = make(chan struct{}, handshakesMax)
+	d.desk = newDesk(runtime.GOMAXPROCS(0))
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	if ln, err := listenOn("tcp", s.cfg.MQTT, "mqtt"); err != nil {
 		return err

@@ -15,7 +15,7 @@ const (
 	// pollEvents is how many events are taken from the system at a time.
 	pollEvents = 256
 	// acceptBatch is how many connections a listener takes at a time.
-	acceptBatch = 64
+	acceptBatch = 16
 	// acceptBackoff is how long a listener rests when descriptors run out.
 	acceptBackoff = 100 * time.Millisecond
 	// reservedFiles is how many descriptors are kept back from connections:
@@ -52,6 +52,10 @@ const (
 	// lingerTime is how long a connection that we ended is read (and what
 	// comes thrown away), so that the client sees why.
 	lingerTime = 500 * time.Millisecond
+	// lingerMax is how many connections of a loop are read so at a time; beyond
+	// it they are closed at once. A flood of refused connects would else hold
+	// descriptors that others need.
+	lingerMax = 1024
 	// closeTime is how long the last bytes of a connection may take.
 	closeTime = 5 * time.Second
 

@@ -29,9 +29,10 @@ type loop struct {
 	buffers
 	held
 	clock
-	share   int // what one connection may write of a large output in this round
-	stage   stage
-	resting uint32 // until this tick nothing is accepted; 0 while not resting
+	share     int // what one connection may write of a large output in this round
+	stage     stage
+	lingering int    // connections that wait for their client to close first
+	resting   uint32 // until this tick nothing is accepted; 0 while not resting
 
 	stats counters
 

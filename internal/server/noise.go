@@ -22,6 +22,7 @@ const (
 	noiseProxy
 	noiseWebSocket
 	noiseFull
+	noiseRate
 	noiseAccept
 	noiseHTTP
 	noiseKinds
@@ -30,7 +31,7 @@ const (
 var noiseTexts = [noiseKinds]string{
 	"connection ended: bad input", "connection refused", "connection ended: timeout",
 	"TLS handshake failed", "bad PROXY header", "WebSocket refused or ended",
-	"no room for a connection", "accept failed", "HTTP",
+	"no room for a connection", "connects come too fast", "accept failed", "HTTP",
 }
 
 // noise writes the operator's messages about peers: at most one a second of each
@@ -59,6 +60,8 @@ func (s *Server) complain(c *Conn, err error) {
 	kind := noiseProtocol
 	var e *mqtt.Error
 	switch {
+	case err == errConnectRate:
+		kind = noiseRate
 	case errors.Is(err, errConnectTimeout), errors.Is(err, errWriteTimeout), err == errKeepAlive:
 		kind = noiseTimeout
 	case errors.As(err, &e) && c.state < stateUp && e.Code != mqtt.MalformedPacket && e.Code != mqtt.ProtocolError:

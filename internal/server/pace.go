@@ -2,11 +2,11 @@ package server
 
 import "alcove/internal/broker"
 
-// pace tells what is to be done with a PUBLISH that has come.
-type pace uint8
+// pacing tells what is to be done with a PUBLISH that has come.
+type pacing uint8
 
 const (
-	paceTake pace = iota
+	paceTake pacing = iota
 	paceWait      // it stays where it is, and the connection is not read
 	paceSkip      // it is thrown away
 )
@@ -19,7 +19,7 @@ const (
 //
 // A client that hangs up is not waited for: what it has sent is looked through, so that
 // its DISCONNECT and its acknowledgements count, but what is over the rate is refused.
-func (c *Conn) pace(t *broker.Turn) pace {
+func (c *Conn) pace(t *broker.Turn) pacing {
 	wait := c.link.Allowance(t)
 	switch {
 	case wait <= 0:

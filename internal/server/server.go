@@ -24,6 +24,7 @@ type Server struct {
 	started   time.Time // tick 0
 	certs     *certificates
 	limits    broker.Limits // what the broker announces
+	admission admission
 
 	loops []*loop
 	next  atomic.Uint32 // round robin over loops
@@ -57,6 +58,7 @@ func New(cfg Config, b *broker.Broker, d *auth.Directory, rest http.Handler) (*S
 		limits:    b.Limits(),
 	}
 	s.noise.log = cfg.Log
+	s.admission.set(cfg.Limits)
 	if cfg.MQTTS != Off || cfg.HTTPS != Off {
 		certs, err := newCertificates(cfg.TLS, cfg.Log)
 		if err != nil {

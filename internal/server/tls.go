@@ -27,6 +27,7 @@ type tlsConn struct {
 // tlsWire is what crypto/tls takes for its network.
 type tlsWire struct {
 	nc     net.Conn       // until loop mode
+	desk   desk           // during the handshake, else nil
 	remote netip.AddrPort // of the client, through a trusted proxy
 
 	sock *socket // in loop mode
@@ -49,6 +50,8 @@ func (wireEmpty) Temporary() bool { return true }
 
 func (w *tlsWire) Read(b []byte) (int, error) {
 	if w.sock == nil {
+		w.desk.leave()
+		defer w.desk.take()
 		return w.nc.Read(b)
 	}
 	n, err := w.sock.read(b)
@@ -60,6 +63,8 @@ func (w *tlsWire) Read(b []byte) (int, error) {
 
 func (w *tlsWire) Write(b []byte) (int, error) {
 	if w.sock == nil {
+		w.desk.leave()
+		defer w.desk.take()
 		return w.nc.Write(b)
 	}
 	w.mu.Lock()
@@ -283,9 +288,17 @@ func (s *Server) handshake(nc net.Conn, cfg *tls.Config) (*tls.Conn, *tlsWire) {
 		s.noise.say(noiseProxy, err.Error(), "remote", nc.RemoteAddr().String())
 		return nil, nil
 	}
-	wire := &tlsWire{nc: nc, remote: remote}
+	if !s.admission.allow(remote.Addr(), time.Now()) {
+		s.noise.say(noiseRate, errConnectRate.Reason, "remote", remoteText(remote))
+		return nil, nil
+	}
+	wire := &tlsWire{nc: nc, remote: remote, desk: s.door.desk}
 	conn := tls.Server(wire, cfg)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	wire.desk.take()
+	err = conn.HandshakeContext(ctx)
+	wire.desk.leave()
+	wire.desk = nil
+	if err != nil {
 		s.noise.say(noiseHandshake, err.Error(), "remote", remoteText(remote))
 		return nil, nil
 	}
