@@ -14,18 +14,6 @@ import (
 // operatorAccount is the account whose children are the top-level ones [EXT-ACC-3].
 const operatorAccount = 1
 
-// settingFields are the settings of an account [EXT-ACC-5].
-var settingFields = []field{
-	{"stamps", truth, "timestamp, cid and token_id on delivered messages"},
-	{"retained_first", truth, "retained messages before the SUBACK"},
-	{"overflow", words, "of a full queue: drop_oldest, drop_newest or delete_session"},
-	{"durability", words, "sync, async or memory"},
-	{"session_expiry_max", period, "longest life of a session without a connection, such as 30d; never"},
-	{"session_expiry_v3", period, "life of a kept session of MQTT 3.x"},
-	{"log_bytes", amount, "size of the log, such as 64MiB"},
-	{"log_days", whole, "days that the log is kept"},
-}
-
 // accountFields are those that the parent of an account writes [EXT-ACC-4].
 func accountFields() []field {
 	fields := []field{
@@ -182,49 +170,6 @@ type tokenKey struct {
 	ID      int64  `json:"id"`
 	Account int64  `json:"cid"`
 	Key     string `json:"key"`
-}
-
-func newSettings(t *tool) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "settings [setting=value…]",
-		Short: "Show or change the settings of one's own account, or that of --cid",
-		Long: "Shows the settings of one's own account, or that of --cid, or changes those that are\n" +
-			"given; setting=null takes the parent's value again. They act within a second.\n\nSettings:\n",
-		Example: "  alcove account settings\n  alcove account settings overflow=drop_newest log_days=7\n" +
-			"  alcove account settings --cid 7 stamps=off durability=null",
-		ValidArgsFunction: completeFields(settingFields),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			q := remote.Request{Method: "GET", Path: "/platform/customer"}
-			if len(args) > 0 {
-				settings := map[string]any{}
-				for _, arg := range args {
-					if err := assign(settings, settingFields, arg); err != nil {
-						return err
-					}
-				}
-				q.Method, q.Body = "PUT", map[string]any{"settings": settings}
-			}
-			var own []struct {
-				Settings json.RawMessage `json:"settings"`
-			}
-			if err := t.Call(cmd.Context(), q, &own); err != nil {
-				return err
-			}
-			if len(own) != 1 || own[0].Settings == nil {
-				return fmt.Errorf("the broker answered without settings")
-			}
-			if !t.quiet() {
-				return card(cmd.OutOrStdout(), own[0].Settings)
-			}
-			s := t.sink(cmd.OutOrStdout(), nil)
-			err := s.add(own[0].Settings)
-			return errorsAfter(s.close(), err)
-		},
-	}
-	for _, f := range settingFields {
-		cmd.Long += fmt.Sprintf("  %-20s%s\n", f.name, f.help)
-	}
-	return cmd
 }
 
 func newAccountInfo(t *tool) *cobra.Command {

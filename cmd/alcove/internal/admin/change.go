@@ -108,7 +108,7 @@ func (r *resource) sure(sel selection, a action) bool {
 	if a.verb == "Delete" && r.drops != "" {
 		return false
 	}
-	return sel.sure || r.unique && sel.named
+	return sel.sure
 }
 
 // ask counts what is selected and lets it be confirmed.
@@ -122,7 +122,8 @@ func (r *resource) ask(cmd *cobra.Command, t *tool, path string, sel selection, 
 		total += n
 		return n, err
 	})
-	if total == 0 {
+	certain := sel.named && total == 1 && drops == ""
+	if total == 0 || certain {
 		return err // errors of single items come again with the action
 	}
 	return confirm(cmd, fmt.Sprintf("%s %s%s?", verb, plural(total, r.noun), strings.TrimSuffix(drops, ",")))

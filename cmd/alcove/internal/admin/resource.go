@@ -15,7 +15,6 @@ import (
 type resource struct {
 	noun    string // account
 	named   string // the field by which a word that is no id selects
-	unique  bool   // names are unique: one name selects one item at most
 	columns []column
 	fields  []field // those that are written
 

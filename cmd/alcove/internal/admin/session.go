@@ -14,7 +14,7 @@ var sessionFields = []field{
 func newSession() *cobra.Command {
 	t := &tool{}
 	r := &resource{
-		noun: "session", named: "client_id", unique: true, fields: sessionFields, path: fixed("/mqtt/sessions"),
+		noun: "session", named: "client_id", fields: sessionFields, path: fixed("/mqtt/sessions"),
 		columns: []column{shown("ID", "id"), shown("CLIENT ID", "client_id"), shown("CONNECTED", "connected"), shown("ADDRESS", "ip"),
 			{"PROTOCOL", protocolOf}, shown("SUBS", "subscriptions_count"), shown("QUEUED", "size"), shown("INFLIGHT", "inflight"),
 			shown("IN", "messages_in"), shown("OUT", "messages_out"), shown("EXPIRES", "expires"), shown("CREATED", "created")},

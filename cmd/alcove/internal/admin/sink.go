@@ -251,8 +251,18 @@ func (s *sink) close() error {
 	return s.table.Flush()
 }
 
-// card shows one item as a line for each field.
+// card shows one item as a line for each field, and for each field of the objects in
+// it.
 func card(out io.Writer, raw json.RawMessage) error {
+	t := screen.NewTable(out)
+	t.NoHeader()
+	if err := cardRows(t, "", raw); err != nil {
+		return err
+	}
+	return t.Flush()
+}
+
+func cardRows(t *screen.Table, prefix string, raw json.RawMessage) error {
 	names, err := fieldsOf(raw)
 	if err != nil {
 		return err
@@ -261,12 +271,16 @@ func card(out io.Writer, raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, &i); err != nil {
 		return err
 	}
-	t := screen.NewTable(out)
-	t.NoHeader()
 	for _, name := range names {
-		t.Row(name, readable(name, i[name]))
+		if inner := i[name]; prefix == "" && inner[0] == '{' && len(inner) > 2 {
+			if err := cardRows(t, name+".", inner); err != nil {
+				return err
+			}
+			continue
+		}
+		t.Row(prefix+name, readable(name, i[name]))
 	}
-	return t.Flush()
+	return nil
 }
 
 // compact is JSON without spaces.

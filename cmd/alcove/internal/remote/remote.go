@@ -128,19 +128,18 @@ func (r *Remote) Do(ctx context.Context, q Request, each func(json.RawMessage) e
 
 // Call asks and decodes the whole result, a list, into result; nil drops it.
 func (r *Remote) Call(ctx context.Context, q Request, result any) error {
-	var items []json.RawMessage
-	_, err := r.Do(ctx, q, func(item json.RawMessage) error {
-		items = append(items, item)
+	list := []byte{'['}
+	page, err := r.Do(ctx, q, func(item json.RawMessage) error {
+		if len(list) > 1 {
+			list = append(list, ',')
+		}
+		list = append(list, item...)
 		return nil
 	})
-	if result == nil || items == nil {
+	if result == nil || page.Items == 0 {
 		return err
 	}
-	raw, bad := json.Marshal(items)
-	if bad == nil {
-		bad = json.Unmarshal(raw, result)
-	}
-	if bad != nil && err == nil {
+	if bad := json.Unmarshal(append(list, ']'), result); bad != nil && err == nil {
 		err = fmt.Errorf("the broker's answer: %w", bad)
 	}
 	return err

@@ -62,26 +62,33 @@ func pad(s string, columns int) string {
 
 // IsTerminal reports whether what is written to w, or read from it, is a person's.
 func IsTerminal(w any) bool {
+	_, ok := size(w)
+	return ok
+}
+
+// size asks the terminal behind a file; false where there is none: /dev/null is a
+// device too, but has no size.
+func size(w any) (columns int, ok bool) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return false
+		return 0, false
 	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !strings.HasSuffix(f.Name(), "null")
+	s, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 0, false
+	}
+	return int(s.Col), true
 }
 
 // Columns is how wide the terminal behind w is: what $COLUMNS says, else what the
 // terminal tells; 0 where w is no terminal or does not tell.
 func Columns(w io.Writer) int {
-	if !IsTerminal(w) {
+	columns, ok := size(w)
+	if !ok {
 		return 0
 	}
 	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
 		return n
 	}
-	size, err := unix.IoctlGetWinsize(int(w.(*os.File).Fd()), unix.TIOCGWINSZ)
-	if err != nil {
-		return 0
-	}
-	return int(size.Col)
+	return columns
 }
