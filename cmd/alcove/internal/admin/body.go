@@ -78,7 +78,8 @@ func (w *writing) assign(body map[string]any, fields []field) error {
 }
 
 // many reads the objects of --body: any number of objects and arrays of objects, one
-// after the other. Text that is no JSON is a name on each line, where items have one.
+// after the other. An input that is no JSON is a name on each line, where items have
+// one.
 func (w *writing) many(in io.Reader, named string) ([]map[string]any, error) {
 	r, err := source(w.body, in)
 	if err != nil {
@@ -90,7 +91,8 @@ func (w *writing) many(in io.Reader, named string) ([]map[string]any, error) {
 		return nil, err
 	}
 	text = bytes.TrimSpace(text)
-	if named != "" && len(text) > 0 && text[0] != '{' && text[0] != '[' {
+	lines := w.body == "-" || strings.HasPrefix(w.body, "@")
+	if lines && named != "" && len(text) > 0 && text[0] != '{' && text[0] != '[' {
 		return namesOf(text, named)
 	}
 	var bodies []map[string]any

@@ -133,13 +133,13 @@ func figures(raw json.RawMessage, i item, named string) string {
 	var parts []string
 	for _, name := range names {
 		if n := i.number(name); n > 0 && name != "id" && name != "cid" && name != named && !strings.HasSuffix(name, "_id") {
-			parts = append(parts, textOf(i[name])+" "+strings.ReplaceAll(name, "_", " "))
+			parts = append(parts, strings.ReplaceAll(name, "_", " ")+" "+textOf(i[name]))
 		}
 	}
 	if parts == nil {
 		return ""
 	}
-	return ", with " + strings.Join(parts, ", ")
+	return ": " + strings.Join(parts, ", ")
 }
 
 // quoted writes a name in quotes.

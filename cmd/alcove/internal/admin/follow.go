@@ -143,6 +143,9 @@ func (f *following) endpoint() (e client.Endpoint, err error) {
 	return e, err
 }
 
+// inItem escapes what means something in $filter and nothing in a path [EXT-FIL-1].
+var inItem = strings.NewReplacer("&", "%26", "+", "%2B")
+
 // topics is the Topic Filter of the records that are wanted.
 func (f *following) topics() string {
 	filter := "flespi/log/#"
@@ -154,7 +157,7 @@ func (f *following) topics() string {
 		items = append(items, "cid="+strconv.FormatInt(f.tool.Account, 10))
 	}
 	if f.filter != "" {
-		items = append(items, "payload="+url.PathEscape(strings.ReplaceAll(f.filter, "&", "%26")))
+		items = append(items, "payload="+inItem.Replace(url.PathEscape(f.filter)))
 	}
 	if items == nil {
 		return filter
