@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alcove/cmd/alcove/internal/bench"
+	"alcove/cmd/alcove/internal/remote"
 	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
@@ -122,7 +123,10 @@ func (o *benchOptions) measure(ctx context.Context, name string) (results []*ben
 	cfg := o.Config
 	cfg.Scenario = name
 	if known && s.Tenants() {
-		cfg.REST = o.operator().call
+		rest := o.operator()
+		cfg.REST = func(ctx context.Context, method, path string, body, result any) error {
+			return rest.Call(ctx, remote.Request{Method: method, Path: path, Body: body}, result)
+		}
 	}
 	if known && (o.memory || s.Memory()) {
 		token, remove, err := o.memoryAccount(ctx)
@@ -146,25 +150,30 @@ func (o *benchOptions) measure(ctx context.Context, name string) (results []*ben
 }
 
 // operator asks the broker's REST interface with the run's own token.
-func (o *benchOptions) operator() *restOptions {
-	return &restOptions{url: o.rest, token: o.Token, tls: o.tls}
+func (o *benchOptions) operator() *remote.Remote {
+	return &remote.Remote{URL: o.rest, Token: o.Token, TLS: o.tls}
 }
 
 // memoryAccount makes an account that keeps nothing on disk and returns its token and
 // what removes it [EXT-ACC-5].
 func (o *benchOptions) memoryAccount(ctx context.Context) (token string, remove func() error, err error) {
 	rest := o.operator()
-	var made []accountView
+	var made []struct {
+		ID    int64 `json:"id"`
+		Token struct {
+			Key string `json:"key"`
+		} `json:"token"`
+	}
 	body := []any{map[string]any{"name": "bench", "settings": map[string]any{"durability": "memory"}}}
-	if err := rest.call(ctx, "POST", "/platform/customers", body, &made); err != nil {
+	if err := rest.Call(ctx, remote.Request{Method: "POST", Path: "/platform/customers", Body: body}, &made); err != nil {
 		return "", nil, fmt.Errorf("an account in memory: %w", err)
 	}
-	if len(made) != 1 || made[0].Token == nil {
+	if len(made) != 1 || made[0].Token.Key == "" {
 		return "", nil, errors.New("an account in memory: the broker answered without its token")
 	}
 	path := "/platform/customers/" + strconv.FormatInt(made[0].ID, 10)
 	return made[0].Token.Key, func() error {
-		return rest.call(context.WithoutCancel(ctx), "DELETE", path, nil, nil)
+		return rest.Call(context.WithoutCancel(ctx), remote.Request{Method: "DELETE", Path: path}, nil)
 	}, nil
 }
 

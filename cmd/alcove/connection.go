@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
@@ -311,7 +312,7 @@ func (o *connection) open(ctx context.Context, e client.Endpoint, opt client.Opt
 		return c, err
 	}
 	for k, v := range c.Connack().Props.User.All() {
-		fmt.Fprintf(o.errOut, "Connected with %s=%s\n", escapeControls(string(k)), escapeControls(string(v)))
+		fmt.Fprintf(o.errOut, "Connected with %s=%s\n", screen.Escape(string(k)), screen.Escape(string(v)))
 	}
 	return c, nil
 }

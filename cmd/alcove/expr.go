@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/expr"
 )
 
@@ -66,11 +67,12 @@ func newExpr() *cobra.Command {
 }
 
 func printFunctions(w io.Writer) error {
-	var rows [][]string
+	t := screen.NewTable(w, "FUNCTION", "VALUE")
+	t.Columns = 0 // all of it, on a narrow terminal too
 	for _, f := range expr.Functions() {
-		rows = append(rows, []string{f.Signature, f.Doc})
+		t.Row(f.Signature, f.Doc)
 	}
-	return printTable(w, "FUNCTION\tVALUE", rows)
+	return t.Flush()
 }
 
 // run evaluates the expression and prints what comes of it.

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
@@ -149,7 +150,7 @@ func (p *printer) print(w *bufio.Writer, m *client.Message, now time.Time) error
 			text = q.fit(text)
 		}
 		if p.safe {
-			text = escapeControls(text)
+			text = screen.Escape(text)
 		}
 		out.WriteString(text)
 	}
@@ -351,27 +352,4 @@ func jsonProperties(p *mqtt.PublishProps) []byte {
 		return nil
 	}
 	return []byte(b.close())
-}
-
-// escapeControls makes text from elsewhere harmless for a terminal: what would move
-// the cursor, change colours or reverse the reading direction is written as \x or \u.
-func escapeControls(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == '\n' || r == '\t':
-			b.WriteRune(r)
-		case r < 0x20 || r == 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r >= 0x80 && r < 0xa0, r >= 0x200b && r <= 0x200f, r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteString(s[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
 }

@@ -1,6 +1,6 @@
 // Command alcove is a multi-tenant MQTT broker with its tools: the server, a
-// publisher, a subscriber, the administration of accounts and tokens, a trial of
-// expressions, and a load driver. It composes the settings of the packages below and
+// publisher, a subscriber, the administration of accounts and what is in them, a trial
+// of expressions, and a load driver. It composes the settings of the packages below and
 // hides nothing else: each command is a file of its name.
 package main
 
@@ -12,6 +12,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"alcove/cmd/alcove/internal/admin"
+	"alcove/cmd/alcove/internal/screen"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -40,14 +43,17 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	var exit *exitError
-	if errors.As(err, &exit) {
+	// Errors may hold what somebody else wrote: a reason of the broker's, a name.
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, "alcove:", exit.err)
+			fmt.Fprintln(os.Stderr, "alcove:", screen.Escape(exit.err.Error()))
 		}
 		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "alcove:", err)
+	fmt.Fprintln(os.Stderr, "alcove:", screen.Escape(err.Error()))
+	if coded, ok := errors.AsType[*admin.Error](err); ok {
+		return coded.ExitCode()
+	}
 	return 1
 }
 
@@ -59,8 +65,8 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		Version:       version(),
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newServe(), newConfig(), newPub(), newSub(), newToken(), newAccount(), newExpr(), newBench(), newVersion())
+	root.AddCommand(newServe(), newConfig(), newPub(), newSub(), newExpr(), newBench(), newVersion())
+	root.AddCommand(admin.Commands()...)
 	return root
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
@@ -293,7 +294,7 @@ func (p *publication) settle(ctx context.Context, most int) error {
 // there the broker tells subscribers_count [EXT-UP-4] and deleted_count [EXT-RET-2].
 func (p *publication) tell(user mqtt.UserProperties) error {
 	for k, v := range user.All() {
-		key, value := escapeControls(string(k)), escapeControls(string(v))
+		key, value := screen.Escape(string(k)), screen.Escape(string(v))
 		if p.debug {
 			fmt.Fprintf(p.errOut, "Acknowledged with %s=%s\n", key, value)
 		}

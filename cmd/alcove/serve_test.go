@@ -175,7 +175,12 @@ func TestReauthenticationOnBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var answer struct{ Result []tokenView }
+	var answer struct {
+		Result []struct {
+			ID  int64
+			Key string
+		}
+	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil || len(answer.Result) != 1 {
 		t.Fatalf("%+v, %v", answer, err)
 	}

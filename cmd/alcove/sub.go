@@ -9,12 +9,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/client"
 	"alcove/internal/mqtt"
 	"alcove/internal/topic"
@@ -174,7 +174,7 @@ func (s *subscriber) prepare(out io.Writer) error {
 		return err
 	}
 	s.printer.pretty = s.printing.pretty
-	s.printer.safe = isTerminal(out)
+	s.printer.safe = screen.IsTerminal(out)
 	s.out = bufio.NewWriterSize(out, 64<<10)
 	return nil
 }
@@ -333,14 +333,4 @@ func (s *subscriber) isExcluded(name string) bool {
 		}
 	}
 	return false
-}
-
-// isTerminal reports whether what is written to w is shown to a person.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && !strings.HasSuffix(f.Name(), "null")
 }
