@@ -39,11 +39,16 @@ func (b *live) rest(key, method, path, body string) (int, string) {
 func (b *live) token(fields string) (id int64, key string) {
 	b.t.Helper()
 	status, body := b.rest(operatorKey, "POST", "/platform/tokens", "["+fields+"]")
-	var answer struct{ Result []tokenView }
+	var answer struct {
+		Result []struct {
+			ID  int64  `json:"id"`
+			Key string `json:"key"`
+		}
+	}
 	if err := json.Unmarshal([]byte(body), &answer); err != nil || status != 200 || len(answer.Result) != 1 {
 		b.t.Fatalf("%d %s", status, body)
 	}
-	return int64(answer.Result[0].ID), answer.Result[0].Key
+	return answer.Result[0].ID, answer.Result[0].Key
 }
 
 // events reads a stream: each event is its name, "message" without one, and its data.
