@@ -37,9 +37,10 @@ type Broker interface {
 // Config is what New is given.
 type Config struct {
 	Directory *auth.Directory
-	Broker    Broker // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
-	Meter     *Meter // counts requests and traffic; nil: one is made
-	Version   string // of the program, for the OpenAPI document
+	Broker    Broker  // may be nil: then there is no /mqtt, and deleted accounts leave nothing to drop
+	Meter     *Meter  // counts requests and traffic; nil: one is made
+	Version   string  // of the program, for the OpenAPI document
+	Journal   Journal // may be nil: then nothing is put on record, and there are no logs
 
 	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
 	Origins []string
@@ -56,6 +57,7 @@ type server struct {
 	broker    Broker
 	meter     *Meter
 	cors      cors
+	journal   Journal
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -67,6 +69,7 @@ type server struct {
 // taken out before by the server.
 func New(cfg Config) http.Handler {
 	s := &server{directory: cfg.Directory, broker: cfg.Broker, meter: cfg.Meter, cors: cors{cfg.Origins}, mux: http.NewServeMux()}
+	s.journal = cfg.Journal
 	if cfg.Reserved == "" {
 		cfg.Reserved = "flespi"
 	}
@@ -107,6 +110,11 @@ func New(cfg Config) http.Handler {
 
 // ServeHTTP serves a request; what no path takes gets its error as JSON too.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.journal != nil {
+		t := s.follow(w, r)
+		defer t.end()
+		w, r = t, t.request
+	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")
