@@ -12,6 +12,7 @@ import (
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
+	"alcove/internal/event"
 )
 
 // AccountFields are the fields of an account that its parent may write [EXT-ACC-4].
@@ -44,6 +45,22 @@ func (f *settingsFields) UnmarshalJSON(b []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	return dec.Decode(&f.set)
+}
+
+// MarshalJSON writes back what was given.
+func (f settingsFields) MarshalJSON() ([]byte, error) {
+	given := map[string]json.RawMessage{}
+	set, err := json.Marshal(f.set)
+	if err == nil {
+		err = json.Unmarshal(set, &given)
+	}
+	for _, name := range f.unset {
+		given[name] = json.RawMessage("null")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(given)
 }
 
 // Schema is that of the settings, each of which may be null.
@@ -135,13 +152,14 @@ type customerCreate struct {
 // operator's customers.
 type family struct {
 	path, noun string
+	origin     event.Origin
 	parent     func(*caller) (auth.AccountID, error)
 }
 
-var subaccounts = family{"/platform/subaccounts", "subaccounts",
+var subaccounts = family{"/platform/subaccounts", "subaccounts", event.Subaccount,
 	func(c *caller) (auth.AccountID, error) { return c.account, nil }}
 
-var customers = family{"/platform/customers", "customers", func(c *caller) (auth.AccountID, error) {
+var customers = family{"/platform/customers", "customers", event.Customer, func(c *caller) (auth.AccountID, error) {
 	if c.account != auth.Operator {
 		return 0, fail(http.StatusForbidden, "only the operator's account has customers")
 	}
@@ -208,6 +226,7 @@ func (s *server) createSubaccounts(ctx context.Context, in *subaccountCreate) (*
 			continue
 		}
 		items = append(items, a)
+		s.audit(ctx, event.Created, event.Subaccount, int64(a.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }
@@ -225,6 +244,7 @@ func (s *server) createCustomers(ctx context.Context, in *customerCreate) (*outp
 			continue
 		}
 		items = append(items, createdCustomer{a, createdToken{t.Token, t.Key}})
+		s.audit(ctx, event.Created, event.Customer, int64(a.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }
@@ -242,6 +262,7 @@ func (s *server) updateAccounts(ctx context.Context, f family, in *accountChange
 			continue
 		}
 		changed = append(changed, a)
+		s.auditAccount(ctx, f.origin, old, a, in.Body)
 	}
 	return answer(changed, errs)
 }
@@ -277,6 +298,7 @@ func (s *server) deleteAccounts(ctx context.Context, f family, text string) (*ou
 			continue
 		}
 		done = append(done, deletedAccount{a.ID, len(gone.IDs), gone.Tokens, gone.Limits, dropped.Sessions, dropped.Retained})
+		s.audit(ctx, event.Deleted, f.origin, int64(a.ID), nil)
 	}
 	return answer(done, errs)
 }

@@ -52,6 +52,9 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	if err == nil {
 		err = s.charge(ctx, c.grant.Account)
 	}
+	if c != nil {
+		trailOf(ctx.Context()).known(c)
+	}
 	if err == nil && op.Metadata[platformRight] != nil && !c.grant.MayPlatform() {
 		err = fail(http.StatusForbidden, "the token has no access to /platform") // [EXT-TOK-4]
 	}

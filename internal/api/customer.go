@@ -9,6 +9,7 @@ import (
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
+	"alcove/internal/event"
 )
 
 // ownFields are those that an account may write of itself: who limits and blocks it
@@ -96,6 +97,7 @@ func (s *server) registerCustomer() {
 			if err != nil {
 				return nil, failure(err)
 			}
+			s.audit(ctx, event.Updated, event.Account, int64(a.ID), in.Body)
 			return answer([]customerView{s.showCustomer(a)}, nil)
 		})
 }

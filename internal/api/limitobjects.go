@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 )
 
 // limitFields are the writable fields of a limit object [EXT-LIM-1]. What is not given
@@ -111,6 +112,7 @@ func (s *server) createLimits(ctx context.Context, in *limitCreate) (*output[aut
 			continue
 		}
 		items = append(items, m.Limit)
+		s.audit(ctx, event.Created, event.Limit, int64(m.Limit.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }
@@ -127,6 +129,7 @@ func (s *server) updateLimits(ctx context.Context, in *limitChange) (*output[aut
 			continue
 		}
 		changed = append(changed, c.Limit) // never beyond i
+		s.audit(ctx, event.Updated, event.Limit, int64(c.Limit.ID), in.Body)
 	}
 	return answer(changed, errs)
 }
@@ -143,6 +146,7 @@ func (s *server) deleteLimits(ctx context.Context, in *limitDelete) (*output[del
 			continue
 		}
 		gone = append(gone, deleted{int64(items[i].ID)})
+		s.audit(ctx, event.Deleted, event.Limit, int64(items[i].ID), nil)
 	}
 	return answer(gone, errs)
 }

@@ -111,6 +111,9 @@ func (s *server) publishMessages(ctx context.Context, in *messageCreate) (*outpu
 			}
 			items = append(items, item)
 		}
+		if len(items) > 0 {
+			s.published(ctx, items[0].Topic, len(items))
+		}
 		return answer(items, errs)
 	}
 	return answer[submitted](nil, errs)

@@ -15,6 +15,7 @@ import (
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
+	"alcove/internal/event"
 	"alcove/internal/topic"
 )
 
@@ -144,6 +145,12 @@ type messagePagination struct {
 	More bool `json:"more,omitempty" doc:"There may be more than count: counting ended early"`
 }
 
+// messagesDeleted is what the log keeps of a bulk deletion.
+type messagesDeleted struct {
+	Filter string `json:"filter"`
+	Count  int    `json:"deleted_count"`
+}
+
 type deletedCount struct {
 	Count int `json:"deleted_count"`
 }
@@ -173,6 +180,9 @@ func (s *server) registerRetained() {
 			n, err := s.broker.DeleteRetained(ctx, c.account, f.Text, c.may(auth.DELETE))
 			if err != nil {
 				return nil, &Failure{Errors: []Error{describeMessage(err)}}
+			}
+			if n > 0 {
+				s.audit(ctx, event.Deleted, event.Message, 0, messagesDeleted{f.Text, n})
 			}
 			return answer([]deletedCount{{n}}, nil)
 		})

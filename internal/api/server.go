@@ -41,6 +41,7 @@ type Config struct {
 	Sessions  Sessions // may be nil: then there is no /mqtt/sessions
 	Streams   Streams  // may be nil: then there is no /mqtt/stream
 	Meter     *Meter   // counts requests and traffic; nil: one is made
+	Journal   Journal  // may be nil: then nothing is put on record, and there are no logs
 	Version   string   // of the program, for the OpenAPI document
 
 	// Origins are those whose pages may read answers; empty allows any [EXT-REST-10].
@@ -60,6 +61,7 @@ type server struct {
 	cors      cors
 	sessions  Sessions
 	streams   streams
+	journal   Journal
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
 	mux       *http.ServeMux
@@ -72,7 +74,7 @@ type server struct {
 func New(cfg Config) http.Handler {
 	s := &server{
 		directory: cfg.Directory, broker: cfg.Broker, sessions: cfg.Sessions, meter: cfg.Meter,
-		cors: cors{cfg.Origins}, mux: http.NewServeMux(),
+		journal: cfg.Journal, cors: cors{cfg.Origins}, mux: http.NewServeMux(),
 	}
 	s.streams.init(cfg.Streams)
 	if cfg.Reserved == "" {
@@ -121,6 +123,11 @@ func New(cfg Config) http.Handler {
 
 // ServeHTTP serves a request; what no path takes gets its error as JSON too.
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.journal != nil {
+		t := s.follow(w, r)
+		defer t.end()
+		w, r = t, t.request
+	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "no-referrer")

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 )
 
 // tokenFields are the writable fields of a token [EXT-TOK-3]. What is not given stays
@@ -36,6 +37,9 @@ type accessFields struct {
 type rawRule json.RawMessage
 
 func (r *rawRule) UnmarshalJSON(b []byte) error { *r = append((*r)[:0], b...); return nil }
+
+// MarshalJSON writes it back.
+func (r rawRule) MarshalJSON() ([]byte, error) { return json.RawMessage(r).MarshalJSON() }
 
 // Schema is that of an array of entries [EXT-TOK-5].
 func (rawRule) Schema(r huma.Registry) *huma.Schema {
@@ -164,6 +168,7 @@ func (s *server) createTokens(ctx context.Context, in *tokenCreate) (*output[cre
 			continue
 		}
 		items = append(items, createdToken{m.Token, m.Key})
+		s.audit(ctx, event.Created, event.Token, int64(m.Token.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }
@@ -180,6 +185,7 @@ func (s *server) updateTokens(ctx context.Context, in *tokenChange) (*output[tok
 			continue
 		}
 		changed = append(changed, s.showToken(c.Token)) // never beyond i
+		s.audit(ctx, event.Updated, event.Token, int64(c.Token.ID), in.Body)
 	}
 	return answer(changed, errs)
 }
@@ -196,6 +202,7 @@ func (s *server) deleteTokens(ctx context.Context, in *tokenDelete) (*output[del
 			continue
 		}
 		gone = append(gone, deleted{int64(items[i].ID)})
+		s.audit(ctx, event.Deleted, event.Token, int64(items[i].ID), nil)
 	}
 	return answer(gone, errs)
 }
