@@ -75,30 +75,68 @@ func (s *AccountSpec) apply(a Account) (Account, error) {
 	return a, nil
 }
 
-// account is the immutable record of an account in force.
+// account is the immutable record of an account in force. There may be a million: what
+// few have stands behind a pointer, and what is the parent's is shared.
 type account struct {
-	Account
-	effective EffectiveSettings
-	limits    *EffectiveLimits // in force; shared
-	ancestors []AccountID      // the account itself first, its top-level ancestor last
-	barred    bool             // it or an ancestor is blocked [EXT-ACC-4]
+	ID        AccountID
+	Parent    AccountID
+	LimitID   int64
+	name      string
+	metadata  map[string]string
+	created   int64
+	settings  *Settings          // nil where none is set
+	effective *EffectiveSettings // in force; shared
+	limits    *EffectiveLimits   // in force; shared
+	ancestors []AccountID        // the account itself first, its top-level ancestor last
+	blocked   int32              // reason code
+	barred    bool               // it or an ancestor is blocked [EXT-ACC-4]
 }
+
+// noMetadata stands for every metadata map without entries.
+var noMetadata = map[string]string{}
+
+// noSettings stands for the settings of every account that has set none.
+var noSettings Settings
+
+// defaults are in force at the top of a tree where nothing is set.
+var defaults = new(DefaultSettings())
 
 // newAccount resolves what a takes from its parent, nil for a top-level account; its
 // limits are given.
 func newAccount(a Account, parent *account, limits *EffectiveLimits) *account {
-	if a.Metadata == nil {
-		a.Metadata = map[string]string{}
+	n := &account{
+		ID: a.ID, Parent: a.Parent, LimitID: a.LimitID, name: a.Name, metadata: a.Metadata, created: a.Created,
+		effective: defaults, limits: limits, blocked: int32(a.Blocked), barred: a.Blocked != 0,
 	}
-	n := &account{Account: a, limits: limits, ancestors: []AccountID{a.ID}, barred: a.Blocked != 0}
-	inherited := DefaultSettings()
+	if len(a.Metadata) == 0 {
+		n.metadata = noMetadata
+	}
+	depth := 1
 	if parent != nil {
-		inherited = parent.effective
-		n.ancestors = append(n.ancestors, parent.ancestors...)
-		n.barred = n.barred || parent.barred
+		n.effective, n.barred = parent.effective, n.barred || parent.barred
+		depth += len(parent.ancestors)
 	}
-	n.effective = a.Settings.resolve(inherited)
+	n.ancestors = append(make([]AccountID, 0, depth), a.ID)
+	if parent != nil {
+		n.ancestors = append(n.ancestors, parent.ancestors...)
+	}
+	if a.Settings != noSettings {
+		n.settings = &a.Settings
+		n.effective = new(a.Settings.resolve(*n.effective))
+	}
 	return n
+}
+
+// shown is the account as callers see it.
+func (a *account) shown() Account {
+	s := Account{
+		ID: a.ID, Name: a.name, Parent: a.Parent, LimitID: a.LimitID, Metadata: a.metadata,
+		Blocked: int(a.blocked), Created: a.created,
+	}
+	if a.settings != nil {
+		s.Settings = *a.settings
+	}
+	return s
 }
 
 func (a *account) top() AccountID { return a.ancestors[len(a.ancestors)-1] }

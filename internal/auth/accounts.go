@@ -21,7 +21,7 @@ func (d *Directory) CreateAccount(parent AccountID, spec AccountSpec, now time.T
 	if err := d.commitAccount(a, next); err != nil {
 		return Account{}, err
 	}
-	return a.Account, nil
+	return a.shown(), nil
 }
 
 // CreateCustomer creates a top-level account and its first master token, and returns
@@ -56,7 +56,7 @@ func (d *Directory) CreateCustomer(spec AccountSpec, first TokenSpec, now time.T
 	}
 	d.install(r)
 	d.guard.introduce(r.ID, key)
-	return a.Account, NewToken{Token: r.Token, Key: key}, nil
+	return a.shown(), NewToken{Token: r.Token, Key: key}, nil
 }
 
 // draftAccount makes an account that is not in force yet, and the counter after it.
@@ -80,7 +80,7 @@ func (d *Directory) draftAccount(above *account, spec AccountSpec, now time.Time
 	if err := d.checkLimit(&a); err != nil {
 		return nil, 0, err
 	}
-	return newAccount(a, above, d.limitsFor(&a)), next, nil
+	return newAccount(a, above, d.limitsFor(a.Parent, a.LimitID)), next, nil
 }
 
 // accountRoom tells whether there may be one more account below the given one. Each
@@ -104,7 +104,7 @@ func (d *Directory) accountRoom(above *account) bool {
 }
 
 func (d *Directory) commitAccount(a *account, next uint64) error {
-	docs := []Document{counterDocument(next, d.secret), accountDocument(a.Account)}
+	docs := []Document{counterDocument(next, d.secret), accountDocument(a.shown())}
 	if err := d.put(kindAccount, docs); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (d *Directory) updateAccount(id AccountID, spec AccountSpec) (Account, []Ac
 	if old == nil {
 		return Account{}, nil, ErrNotFound
 	}
-	a, err := spec.apply(old.Account)
+	a, err := spec.apply(old.shown())
 	if err != nil {
 		return Account{}, nil, err
 	}
@@ -147,14 +147,14 @@ func (d *Directory) updateAccount(id AccountID, spec AccountSpec) (Account, []Ac
 	for i, below := range d.subtree(id) {
 		was, is := d.accounts.get(below), a
 		if i > 0 {
-			is = was.Account
+			is = was.shown()
 		}
-		n := newAccount(is, d.accounts.get(is.Parent), d.limitsFor(&is)) // parents come first
+		n := newAccount(is, d.accounts.get(is.Parent), d.limitsFor(is.Parent, is.LimitID)) // parents come first
 		d.accounts.put(below, n)
 		if n.limits != was.limits {
 			d.rederive(below, n.limits)
 		}
-		if i == 0 || n.effective != was.effective || n.barred != was.barred || *n.limits != *was.limits {
+		if i == 0 || *n.effective != *was.effective || n.barred != was.barred || *n.limits != *was.limits {
 			changed = append(changed, below)
 		}
 	}

@@ -76,8 +76,8 @@ func unmapPrefix(p netip.Prefix) netip.Prefix {
 
 // addressAllowed reports whether addr meets one of the masks. No masks allow every
 // address; an unknown address (a Unix socket's) meets no mask.
-func addressAllowed(masks []ipMask, addr netip.Addr) bool {
-	if masks == nil {
+func addressAllowed(masks *[]ipMask, addr netip.Addr) bool {
+	if masks == nil || *masks == nil {
 		return true
 	}
 	if !addr.IsValid() {
@@ -85,7 +85,7 @@ func addressAllowed(masks []ipMask, addr netip.Addr) bool {
 	}
 	addr = addr.Unmap().WithZone("")
 	text := ""
-	for _, m := range masks {
+	for _, m := range *masks {
 		if m.pattern == "" {
 			if m.prefix.Contains(addr) {
 				return true

@@ -10,7 +10,8 @@ type Counts struct {
 func (d *Directory) Counts(account AccountID) Counts {
 	d.index.RLock()
 	defer d.index.RUnlock()
-	return Counts{Tokens: len(d.index.tokens[account]), Subaccounts: len(d.index.children[account])}
+	tokens := d.index.tokens[account]
+	return Counts{Tokens: tokens.len(), Subaccounts: len(d.index.children[account])}
 }
 
 // Live returns how many sessions are online with a token now [EXT-TOK-3]; 0 for a token

@@ -223,7 +223,7 @@ func TestAddresses(t *testing.T) {
 		if c.addr != "" {
 			addr = netip.MustParseAddr(c.addr)
 		}
-		if got := addressAllowed(masks, addr); got != c.want {
+		if got := addressAllowed(&masks, addr); got != c.want {
 			t.Errorf("%q allows %q: %v, want %v", c.ips, c.addr, got, c.want)
 		}
 	}

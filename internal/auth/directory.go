@@ -65,7 +65,7 @@ type Directory struct {
 	index struct {
 		sync.RWMutex
 		children map[AccountID]map[AccountID]struct{}
-		tokens   map[AccountID]map[TokenID]struct{}
+		tokens   map[AccountID]tokenSet
 		limits   map[AccountID]map[LimitID]struct{}
 		below    map[AccountID]int // accounts below each one, however deep
 		accounts int
@@ -103,7 +103,7 @@ func Open(cfg Config, st Store, obs Observer) (*Directory, error) {
 		limits:   newTable[LimitID, *limit](func(id LimitID) uint { return uint(id) }),
 	}
 	d.index.children = map[AccountID]map[AccountID]struct{}{}
-	d.index.tokens = map[AccountID]map[TokenID]struct{}{}
+	d.index.tokens = map[AccountID]tokenSet{}
 	d.index.limits = map[AccountID]map[LimitID]struct{}{}
 	d.index.below = map[AccountID]int{}
 	d.used.live = map[TokenID]struct{}{}
@@ -143,7 +143,7 @@ func (d *Directory) Account(id AccountID) (Account, bool) {
 	if a == nil {
 		return Account{}, false
 	}
-	return a.Account, true
+	return a.shown(), true
 }
 
 // Ancestors returns the account and all above it, itself first; nil when it does not
@@ -176,7 +176,7 @@ func (d *Directory) EffectiveSettings(id AccountID) EffectiveSettings {
 	if a == nil {
 		return DefaultSettings()
 	}
-	return a.effective
+	return *a.effective
 }
 
 // Accounts returns the direct children of an account, or the top-level accounts for
@@ -191,7 +191,7 @@ func (d *Directory) Accounts(parent AccountID) []Account {
 	list := make([]Account, 0, len(ids))
 	for _, id := range ids {
 		if a := d.accounts.get(id); a != nil {
-			list = append(list, a.Account)
+			list = append(list, a.shown())
 		}
 	}
 	slices.SortFunc(list, func(a, b Account) int { return compare2(a.Created, b.Created, int64(a.ID), int64(b.ID)) })
@@ -210,10 +210,8 @@ func (d *Directory) Token(id TokenID) (Token, bool) {
 // Tokens returns the tokens of an account, oldest first.
 func (d *Directory) Tokens(account AccountID) []Token {
 	d.index.RLock()
-	ids := make([]TokenID, 0, len(d.index.tokens[account]))
-	for id := range d.index.tokens[account] {
-		ids = append(ids, id)
-	}
+	set := d.index.tokens[account]
+	ids := set.appendTo(make([]TokenID, 0, set.len()))
 	d.index.RUnlock()
 	list := make([]Token, 0, len(ids))
 	for _, id := range ids {

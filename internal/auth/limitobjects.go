@@ -236,14 +236,14 @@ func (d *Directory) checkLimit(a *Account) error {
 }
 
 // limitsFor returns the limits in force for an account whose parent is in force.
-func (d *Directory) limitsFor(a *Account) *EffectiveLimits {
-	if a.LimitID > 0 {
-		if l := d.limits.get(LimitID(a.LimitID)); l != nil {
+func (d *Directory) limitsFor(parent AccountID, id int64) *EffectiveLimits {
+	if id > 0 {
+		if l := d.limits.get(LimitID(id)); l != nil {
 			return l.effective
 		}
 	}
-	if parent := d.accounts.get(a.Parent); parent != nil {
-		return parent.limits
+	if above := d.accounts.get(parent); above != nil {
+		return above.limits
 	}
 	return unlimited
 }
@@ -253,7 +253,7 @@ func (d *Directory) limitsFor(a *Account) *EffectiveLimits {
 func (d *Directory) relimit(ids []AccountID) (changed []AccountID) {
 	for _, id := range ids {
 		a := d.accounts.get(id)
-		now := d.limitsFor(&a.Account)
+		now := d.limitsFor(a.Parent, a.LimitID)
 		if now == a.limits {
 			continue
 		}

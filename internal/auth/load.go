@@ -169,7 +169,7 @@ func (d *Directory) installOperator() error {
 	}
 	if first {
 		d.secret = newSecret()
-		if err := d.put(kindAccount, []Document{counterDocument(0, d.secret), accountDocument(owner.Account)}); err != nil {
+		if err := d.put(kindAccount, []Document{counterDocument(0, d.secret), accountDocument(owner.shown())}); err != nil {
 			return err
 		}
 		d.installAccount(owner)
@@ -227,7 +227,9 @@ func (d *Directory) install(r *record) *entry {
 	d.tokens.put(r.ID, e)
 	d.keys.put(r.secret.Key, e)
 	d.index.Lock()
-	addTo(d.index.tokens, r.Account, r.ID)
+	set := d.index.tokens[r.Account]
+	set.add(r.ID)
+	d.index.tokens[r.Account] = set
 	d.index.total++
 	d.index.Unlock()
 	d.schedule(e)
@@ -252,7 +254,12 @@ func (d *Directory) uninstall(e *entry) {
 	d.keys.remove(r.secret.Key)
 	d.unschedule(e)
 	d.index.Lock()
-	removeFrom(d.index.tokens, r.Account, r.ID)
+	set := d.index.tokens[r.Account]
+	if set.remove(r.ID); set.len() > 0 {
+		d.index.tokens[r.Account] = set
+	} else {
+		delete(d.index.tokens, r.Account)
+	}
 	d.index.total--
 	d.index.Unlock()
 	d.used.Lock()

@@ -105,8 +105,8 @@ type record struct {
 	Token          // Accessed is the value last written; the entry has the current one
 	permanent bool // the operator's first token: may have neither expire nor ttl [EXT-TOK-9]
 	secret    secrets
-	masks     []ipMask
-	book      *book // of Access.ACL, whatever the type
+	masks     *[]ipMask // nil: every address
+	book      *book     // of Access.ACL, whatever the type
 	grant     *Grant
 }
 
@@ -116,12 +116,16 @@ func newRecord(t Token, permanent bool, secret secrets, owner *account, b *book)
 	if t.Expire == 0 && t.TTL == 0 && !permanent {
 		return nil, fieldError("ttl", "expire or ttl must be set") // [EXT-TOK-3]
 	}
-	masks, err := parseIPs(t.IPs)
+	list, err := parseIPs(t.IPs)
 	if err != nil {
 		return nil, err
 	}
-	if t.Metadata == nil {
-		t.Metadata = map[string]string{}
+	var masks *[]ipMask
+	if list != nil {
+		masks = &list
+	}
+	if len(t.Metadata) == 0 {
+		t.Metadata = noMetadata
 	}
 	t.Scram = secret.Scram != nil
 	g := &Grant{

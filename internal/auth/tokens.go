@@ -100,7 +100,8 @@ func (d *Directory) draft(spec *TokenSpec, owner *account, now int64) (*record, 
 func (d *Directory) tokenRoom(owner *account, n int) error {
 	d.index.RLock()
 	defer d.index.RUnlock()
-	have := len(d.index.tokens[owner.ID])
+	set := d.index.tokens[owner.ID]
+	have := set.len()
 	if d.index.total+n > MaxTokens || have+n > MaxAccountTokens || beyond(owner.limits.Tokens, have+n) {
 		return &QuotaError{Limit: "tokens_count"}
 	}

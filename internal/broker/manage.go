@@ -73,7 +73,7 @@ func (ns *Namespace) reserve(clientID string, now time.Time) (*Session, *connect
 		return nil, nil, auth.ErrNotFound
 	case ns.sessions[clientID] != nil:
 		return nil, nil, &auth.FieldError{Field: "client_id", Reason: "a session with this client id exists"}
-	case len(ns.sessions) >= ns.b.limits.SessionsPerAccount:
+	case ns.noSession() != nil:
 		return nil, nil, &auth.QuotaError{Limit: "mqtt_sessions"}
 	case ns.storeRefuses():
 		return nil, nil, &mqtt.Error{Code: mqtt.ServerUnavailable, Reason: errStoreFull}
