@@ -27,7 +27,7 @@ var commands = map[string]func(*scenario, *args){
 	"drop":        (*scenario).cmdDrop,        // drop name: the network fails
 	"subscribe":   (*scenario).cmdSubscribe,   // subscribe name filter [filter …] [id=] [q=] [sid=] [rh=] [nl] [rap]
 	"unsubscribe": (*scenario).cmdUnsubscribe, // unsubscribe name filter [filter …] [id=]
-	"publish":     (*scenario).cmdPublish,     // publish name topic payload [q=] [id=] [retain] [dup] [expiry=] [user=] [size=] [times=]
+	"publish":     (*scenario).cmdPublish,     // publish name topic payload [q=] [id=] [retain] [dup] [expiry=] [user=] [size=] [times=] [answer=]
 	"ack":         (*scenario).cmdAck,         // ack name PUBACK id=1 [code=]
 	"full":        (*scenario).cmdFull,        // full name: its output takes no more QoS 0
 	"drain":       (*scenario).cmdDrain,       // drain name
@@ -335,6 +335,10 @@ func (s *scenario) cmdPublish(a *args) {
 			p.Props.MessageExpiry, p.Props.HasMessageExpiry = uint32(n), true
 		}
 		p.Props.User = s.userOf(a)
+		if v, ok := a.named["answer"]; ok {
+			p.Props.ResponseTopic, p.Props.HasResponseTopic = []byte(v), true
+			p.Props.CorrelationData, p.Props.HasCorrelationData = []byte(fmt.Sprint(id+i)), true
+		}
 		if a.number("format", 0) == 1 {
 			p.Props.PayloadFormat, p.Props.HasPayloadFormat = 1, true
 		}
