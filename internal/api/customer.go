@@ -23,8 +23,9 @@ type ownFields struct {
 // customerView is the account itself as its owner sees it [EXT-REST-5].
 type customerView struct {
 	auth.Account
-	Effective auth.Settings `json:"effective_settings" doc:"The settings in force: its own, and the parent's where none is set"`
-	Counters  counters      `json:"counters" doc:"What the account has and has done"`
+	Effective auth.Settings    `json:"effective_settings" doc:"The settings in force: its own, and the parent's where none is set"`
+	Limits    auth.LimitValues `json:"limits" doc:"The limits in force; -1 is none"`
+	Counters  counters         `json:"counters" doc:"What the account has and has done"`
 }
 
 // counters are figures by name, in the order of the list.
@@ -45,18 +46,21 @@ func (c counters) MarshalJSON() ([]byte, error) {
 // Schema is that of an object of numbers with the names of the counters.
 func (counters) Schema(huma.Registry) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeObject, Properties: map[string]*huma.Schema{}}
-	for _, c := range accountCounters(&broker.Usage{}, auth.Counts{}) {
+	for _, c := range accountCounters(&broker.Usage{}, auth.Counts{}, 0, 0) {
 		s.Properties[c.Name] = &huma.Schema{Type: huma.TypeInteger, Format: "int64"}
 	}
 	return s
 }
 
-// accountCounters are all counters of an account. Those of messages begin at the
-// broker's start.
-func accountCounters(u *broker.Usage, n auth.Counts) counters {
+// accountCounters are all counters of an account. Those of messages, and of the calls
+// and bytes of REST, begin at the broker's start.
+func accountCounters(u *broker.Usage, n auth.Counts, calls, traffic uint64) counters {
 	return append(u.Counters(),
 		broker.Counter{Name: "tokens_count", Value: int64(n.Tokens)},
 		broker.Counter{Name: "subaccounts_count", Value: int64(n.Subaccounts)},
+		broker.Counter{Name: "limits_count", Value: int64(n.Limits)},
+		broker.Counter{Name: "api_calls", Value: int64(calls)},
+		broker.Counter{Name: "api_traffic", Value: int64(traffic)},
 	)
 }
 
@@ -65,9 +69,11 @@ func (s *server) showCustomer(a auth.Account) customerView {
 	if s.broker != nil {
 		u = s.broker.Usage(a.ID)
 	}
+	calls, traffic := s.meter.Usage(a.ID)
 	return customerView{
 		Account: a, Effective: s.directory.EffectiveSettings(a.ID).Settings(),
-		Counters: accountCounters(&u, s.directory.Counts(a.ID)),
+		Limits:   auth.LimitValues(*s.directory.EffectiveLimits(a.ID)),
+		Counters: accountCounters(&u, s.directory.Counts(a.ID), calls, traffic),
 	}
 }
 

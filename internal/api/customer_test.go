@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"alcove/internal/auth"
 	"alcove/internal/broker"
 	"alcove/internal/mqtt"
 )
@@ -23,6 +24,7 @@ func TestCustomer(t *testing.T) {
 	for name, want := range map[string]float64{
 		"mqtt_sessions": 1, "mqtt_sessions_online": 1, "mqtt_subscriptions": 2, "mqtt_messages": 2, "mqtt_messages_bytes": 9,
 		"mqtt_retained_messages": 1, "tokens_count": 1, "subaccounts_count": 1, "mqtt_rejected": 0,
+		"limits_count": 0, "api_calls": 3,
 	} {
 		if counters[name] != want {
 			t.Errorf("%s: %v, want %v", name, counters[name], want)
@@ -30,6 +32,14 @@ func TestCustomer(t *testing.T) {
 	}
 	if n, _ := counters["mqtt_retained_storage"].(float64); n < 7 {
 		t.Errorf("retained storage: %v", n)
+	}
+	if limits := c["limits"].(map[string]any); limits["mqtt_sessions"] != -1.0 || limits["api_calls"] != -1.0 || len(limits) != len(auth.LimitNames) {
+		t.Errorf("limits: %v", limits)
+	}
+	for _, name := range auth.LimitNames {
+		if _, ok := counters[name]; !ok && name != "blocking_duration" {
+			t.Errorf("no counter of what %s limits", name)
+		}
 	}
 	all := c["effective_settings"].(map[string]any)
 	if all["log_days"] != 7.0 || all["stamps"] != true || all["durability"] != "sync" || all["overflow"] != "drop_oldest" || len(all) != 8 ||
