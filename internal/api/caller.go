@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
-	"alcove/internal/mqtt"
 )
 
 // caller is a token that was let in.
@@ -63,13 +61,8 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 	}
 	if err != nil {
 		e := describe(err)
-		switch e.Code {
-		case http.StatusUnauthorized:
+		if e.Code == http.StatusUnauthorized {
 			ctx.SetHeader("WWW-Authenticate", `Bearer realm="alcove"`)
-		case http.StatusTooManyRequests:
-			if _, login := errors.AsType[*mqtt.Error](err); login { // limits have said it (charge)
-				ctx.SetHeader("Retry-After", retryAfter)
-			}
 		}
 		huma.WriteErr(s.api, ctx, e.Code, e.Reason)
 		return
@@ -80,6 +73,9 @@ func (s *server) authenticate(ctx huma.Context, next func(huma.Context)) {
 func (s *server) admit(ctx huma.Context) (*caller, error) {
 	grant, transport, err := s.present(ctx)
 	if err != nil {
+		if describe(err).Code == http.StatusTooManyRequests {
+			ctx.SetHeader("Retry-After", retryAfter)
+		}
 		return nil, err
 	}
 	c := &caller{grant: grant, account: grant.Account, source: ctx.RemoteAddr(), transport: transport}
@@ -144,7 +140,7 @@ func remoteAddr(text string) netip.Addr {
 	return netip.Addr{} // a Unix socket
 }
 
-// retryAfter is how many seconds a caller waits that has done too much.
+// retryAfter is how many seconds a caller waits whose address has failed too often.
 const retryAfter = "1"
 
 // refused is the answer to a login that has failed, for operations that see to it

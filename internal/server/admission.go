@@ -18,7 +18,7 @@ import (
 // felt by those who are connected are the lanes (see lanes.go): all connections that
 // have not proved who they are share one.
 type admission struct {
-	all       pace
+	all       knock
 	addresses *auth.Throttle // nil where addresses have no rate
 }
 
@@ -39,20 +39,20 @@ func (a *admission) allow(remote netip.Addr, now time.Time) bool {
 	return a.addresses.Allow(remote, now) && a.all.allow(now.UnixNano())
 }
 
-// pace is a rate that all loops share: the time at which what was taken is paid for.
-type pace struct {
+// knock is a rate of connects that all loops share: the time at which what was taken is paid for.
+type knock struct {
 	cost int64 // ns of one use, 0 without a rate
 	paid atomic.Int64
 }
 
-// paceBurst is how much may be taken at once: a second's worth.
-const paceBurst = int64(time.Second)
+// knockBurst is how much may be taken at once: a second's worth.
+const knockBurst = int64(time.Second)
 
-func (p *pace) allow(now int64) bool {
+func (p *knock) allow(now int64) bool {
 	for p.cost > 0 {
 		paid := p.paid.Load()
-		next := max(min(paid, now+paceBurst), now) + p.cost
-		if next > now+paceBurst {
+		next := max(min(paid, now+knockBurst), now) + p.cost
+		if next > now+knockBurst {
 			return false
 		}
 		if p.paid.CompareAndSwap(paid, next) {

@@ -16,12 +16,12 @@ import (
 	"alcove/internal/mqtt"
 )
 
-// TestPace: in no stretch of time is more taken than its rate and a second's worth, and
+// TestKnock: in no stretch of time is more taken than its rate and a second's worth, and
 // nothing is refused that is slower.
-func TestPace(t *testing.T) {
+func TestKnock(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rate := rapid.Int64Range(1, 10_000).Draw(t, "rate")
-		p := pace{cost: int64(time.Second) / rate}
+		p := knock{cost: int64(time.Second) / rate}
 		first := time.Unix(1_700_000_000, 0).UnixNano()
 		now, taken := first, int64(0)
 		for _, wait := range rapid.SliceOfN(rapid.Int64Range(0, int64(time.Second)), 1, 200).Draw(t, "waits") {
@@ -31,12 +31,12 @@ func TestPace(t *testing.T) {
 			} else if wait >= p.cost {
 				t.Fatalf("refused after a wait of %v", time.Duration(wait))
 			}
-			if taken > (now-first+paceBurst)/p.cost+1 {
+			if taken > (now-first+knockBurst)/p.cost+1 {
 				t.Fatalf("%d taken within %v", taken, time.Duration(now-first))
 			}
 		}
 	})
-	if p := (&pace{}); !p.allow(1) || !p.allow(1) {
+	if p := (&knock{}); !p.allow(1) || !p.allow(1) {
 		t.Error("no rate refuses")
 	}
 }
