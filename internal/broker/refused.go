@@ -37,7 +37,7 @@ func (t *Turn) noteRefused(account auth.AccountID, token auth.TokenID, clientID 
 	r.Close, r.Reason = int(mqtt.UnspecifiedError), err.Error()
 	if e := (*mqtt.Error)(nil); errors.As(err, &e) {
 		r.Close, r.Reason = int(e.Code), e.Reason
-		if e.Code == mqtt.Banned || e.Code == mqtt.QuotaExceeded {
+		if e.Code == mqtt.Banned || e.Code == mqtt.QuotaExceeded && e.Reason != errStoreFull {
 			r.Code = event.ConnectBlocked
 		}
 	}

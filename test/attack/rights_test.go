@@ -2,6 +2,8 @@ package attack
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +118,27 @@ func (c *conn) ended(t *testing.T, since time.Time, what string) {
 	}
 }
 
+// listen opens an event stream [EXT-REST-8] and returns what is closed at its end.
+func listen(t *testing.T, b *alcovetest.Broker, key string) <-chan struct{} {
+	t.Helper()
+	req, err := http.NewRequest("GET", "http://"+b.HTTP+"/mqtt/stream/any", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "FlespiToken "+key)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	end := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, resp.Body)
+		close(end)
+	}()
+	return end
+}
+
 // TestRow27_revokedWhileConnected: each revocation ends the token's connections on each
 // transport, in both versions, and drops their Wills [EXT-TOK-8] [EXT-TOK-9]
 // [EXT-ACC-4].
@@ -137,6 +160,7 @@ func TestRow27_revokedWhileConnected(t *testing.T) {
 					names = append(names, fmt.Sprintf("%s version %d", transports[tr].name, v))
 				}
 			}
+			stream := listen(t, b, key)
 			since := time.Now()
 			if r.name == "lapsed" {
 				since = since.Add(3 * time.Second)
@@ -144,6 +168,11 @@ func TestRow27_revokedWhileConnected(t *testing.T) {
 			r.do(t, b, master, account, id)
 			for k, c := range all {
 				c.ended(t, since, names[k])
+			}
+			select {
+			case <-stream:
+			case <-time.After(soon):
+				t.Error("the event stream is still open")
 			}
 			if r.name == "blocked" || r.name == "of a deleted account" {
 				return // nobody is left who could see a Will
@@ -169,6 +198,9 @@ func TestRow27_revokedBeforeTheWill(t *testing.T) {
 		{"its session ends first", 2, 60, func(*testing.T, *alcovetest.Broker, string) {}},
 		{"another token begins anew", 60, 60, func(t *testing.T, b *alcovetest.Broker, id string) {
 			connect(t, b, func(p *wire.Connect) { p.ClientID = id })
+		}},
+		{"its session is deleted", 60, 60, func(t *testing.T, b *alcovetest.Broker, id string) {
+			rest(t, b, "DELETE", "/mqtt/sessions/client_id="+id, "")
 		}},
 	} {
 		t.Run(way.name, func(t *testing.T) {
