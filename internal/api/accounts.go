@@ -219,14 +219,21 @@ func (s *server) getAccounts(ctx context.Context, f family, text string, p Page)
 func (s *server) createSubaccounts(ctx context.Context, in *subaccountCreate) (*output[auth.Account], error) {
 	var items []auth.Account
 	var errs []Error
+	specs := make([]auth.AccountSpec, len(in.Body))
 	for i := range in.Body {
-		a, err := s.directory.CreateAccount(callerOf(ctx).account, in.Body[i].spec(), time.Now())
-		if err != nil {
-			errs = append(errs, itemField(describe(err), i))
+		specs[i] = in.Body[i].spec()
+	}
+	made, err := s.directory.CreateAccounts(callerOf(ctx).account, specs, time.Now())
+	if err != nil {
+		return nil, failure(err)
+	}
+	for i, m := range made {
+		if m.Err != nil {
+			errs = append(errs, itemField(describe(m.Err), i))
 			continue
 		}
-		items = append(items, a)
-		s.audit(ctx, event.Created, event.Subaccount, int64(a.ID), in.Body[i])
+		items = append(items, m.Account)
+		s.audit(ctx, event.Created, event.Subaccount, int64(m.Account.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }
@@ -237,14 +244,17 @@ func (s *server) createCustomers(ctx context.Context, in *customerCreate) (*outp
 	}
 	var items []createdCustomer
 	var errs []Error
+	specs := make([]auth.CustomerSpec, len(in.Body))
 	for i := range in.Body {
-		a, t, err := s.directory.CreateCustomer(in.Body[i].spec(), in.Body[i].tokenSpec(), time.Now())
-		if err != nil {
-			errs = append(errs, itemField(describe(err), i))
+		specs[i] = auth.CustomerSpec{Account: in.Body[i].spec(), Token: in.Body[i].tokenSpec()}
+	}
+	for i, m := range s.directory.CreateCustomers(specs, time.Now()) {
+		if m.Err != nil {
+			errs = append(errs, itemField(describe(m.Err), i))
 			continue
 		}
-		items = append(items, createdCustomer{a, createdToken{t.Token, t.Key}})
-		s.audit(ctx, event.Created, event.Customer, int64(a.ID), in.Body[i])
+		items = append(items, createdCustomer{m.Account, createdToken{m.Token, m.Key}})
+		s.audit(ctx, event.Created, event.Customer, int64(m.Account.ID), in.Body[i])
 	}
 	return answer(items, errs)
 }

@@ -46,7 +46,7 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 		if r == nil {
 			continue
 		}
-		if err := d.tokenRoom(account, len(docs)); err != nil {
+		if err := d.tokenRoom(account, len(docs), 0); err != nil {
 			records[i], made[i] = nil, NewToken{Err: err}
 			continue
 		}
@@ -96,13 +96,14 @@ func (d *Directory) draft(spec *TokenSpec, owner *account, now int64) (*record, 
 	return r, key, err
 }
 
-// tokenRoom refuses the nth new token where it is over the bounds.
-func (d *Directory) tokenRoom(owner *account, n int) error {
+// tokenRoom refuses the nth new token of an account where it is over the bounds, while
+// so many others are being made elsewhere.
+func (d *Directory) tokenRoom(owner *account, n, others int) error {
 	d.index.RLock()
 	defer d.index.RUnlock()
 	set := d.index.tokens[owner.ID]
 	have := set.len()
-	if d.index.total+n > MaxTokens || have+n > MaxAccountTokens || beyond(owner.limits.Tokens, have+n) {
+	if d.index.total+n+others > MaxTokens || have+n > MaxAccountTokens || beyond(owner.limits.Tokens, have+n) {
 		return &QuotaError{Limit: "tokens_count"}
 	}
 	return nil
