@@ -42,7 +42,7 @@ func (d *Directory) CreateCustomer(spec AccountSpec, first TokenSpec, now time.T
 	if err != nil {
 		return Account{}, NewToken{}, err
 	}
-	nextToken, id := d.nextID(d.write.nextToken)
+	nextToken, id := d.nextID(kindToken, d.write.nextToken)
 	r.identify(TokenID(id))
 	// Why in this order: load takes away a token without an account, so a crash in
 	// between leaves nothing.
@@ -72,7 +72,7 @@ func (d *Directory) draftAccount(above *account, spec AccountSpec, now time.Time
 	if !d.accountRoom(above) {
 		return nil, 0, &QuotaError{Limit: "subaccounts_count"}
 	}
-	next, id := d.nextID(d.write.nextAccount)
+	next, id := d.nextID(kindAccount, d.write.nextAccount)
 	a, err := spec.apply(Account{ID: AccountID(id), Parent: parent, Created: now.Unix()})
 	if err != nil {
 		return nil, 0, err

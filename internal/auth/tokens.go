@@ -51,7 +51,7 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 			continue
 		}
 		var id uint64
-		next, id = d.nextID(next)
+		next, id = d.nextID(kindToken, next)
 		r.identify(TokenID(id))
 		made[i].Token = r.Token
 		docs = append(docs, tokenDocument(r, r.Accessed))
@@ -109,11 +109,13 @@ func (d *Directory) tokenRoom(owner *account, n int) error {
 }
 
 // nextID returns the counter after n and the id for it: not 0, nor 1, which is the
-// operator's.
-func (d *Directory) nextID(n uint64) (next, id uint64) {
+// operator's. Each kind is scattered otherwise: whoever makes many tokens must not
+// learn from their ids which numbers are accounts [EXT-ACC-1].
+func (d *Directory) nextID(kind string, n uint64) (next, id uint64) {
+	secret := mac(d.secret, "ids of "+kind)
 	for {
 		n++
-		if id = scatter(d.secret, n); id > 1 {
+		if id = scatter(secret, n); id > 1 {
 			return n, id
 		}
 	}
