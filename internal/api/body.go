@@ -22,11 +22,11 @@ func decodeJSON(data []byte, v any) error {
 		if string(bytes.TrimSpace(data)) == "null" {
 			return errors.New("is null") // which would be an empty array
 		}
-		if err := checkJSON(data, refused); err != nil {
+		if err := checkJSON(data, nullRefused); err != nil {
 			return err
 		}
 	case *messageList:
-		if err := checkJSON(data, plain); err != nil {
+		if err := checkJSON(data, nullPlain); err != nil {
 			return err
 		}
 	}
@@ -45,20 +45,20 @@ type frame struct {
 type nulls uint8
 
 const (
-	refused   nulls = iota // no value: the framework would take the key as not given
-	unsetting              // here, that a setting is the parent's again
-	plain                  // a value, here and below
+	nullRefused nulls = iota // no value: the framework would take the key as not given
+	nullUnsets               // here, that a setting is the parent's again
+	nullPlain                // a value, here and below
 )
 
 // below says what null means in the value of the frame's key.
 func (f *frame) below() nulls {
 	switch {
-	case f.nulls == plain || f.key == "input": // of an expression's test
-		return plain
+	case f.nulls == nullPlain || f.key == "input": // of an expression's test
+		return nullPlain
 	case f.key == "settings": // [EXT-ACC-5]
-		return unsetting
+		return nullUnsets
 	}
-	return refused
+	return nullRefused
 }
 
 // checkJSON walks the tokens once, with one frame per open object or array. null means
@@ -84,7 +84,7 @@ func checkJSON(data []byte, null nulls) error {
 				top.keys[key], top.value, top.key = true, true, key
 				continue
 			}
-			if top.value && token == nil && top.nulls == refused && top.below() != plain {
+			if top.value && token == nil && top.nulls == nullRefused && top.below() != nullPlain {
 				return fmt.Errorf("key %.64q is null, which is no value for it", top.key)
 			}
 			top.value = false
