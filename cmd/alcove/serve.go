@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -101,9 +102,21 @@ func serve(ctx context.Context, c *configuration, out, errOut io.Writer) error {
 func newLogger(l logSettings, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: l.level}
 	if l.format == "json" {
+		// The text format quotes what a terminal would obey; JSON leaves some of it.
+		options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindString && strings.ContainsFunc(a.Value.String(), obeyed) {
+				a.Value = slog.StringValue(escapeControls(a.Value.String()))
+			}
+			return a
+		}
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// obeyed tells what a terminal does not show but do, and JSON does not escape.
+func obeyed(r rune) bool {
+	return r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
 }
 
 // build makes the parts; nothing listens yet.

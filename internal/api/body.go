@@ -15,22 +15,55 @@ import (
 // maxDepth, and no key twice in an object, since readers disagree on which one counts.
 func decodeJSON(data []byte, v any) error {
 	// A body is decoded twice, into any to be validated and into its type: the
-	// first time does for the strictness. A messageList is decoded once.
+	// first time does for the strictness. A messageList is decoded once, and its items
+	// are looked at one by one.
 	switch v.(type) {
-	case *any, *messageList:
-		if err := checkJSON(data); err != nil {
+	case *any:
+		if string(bytes.TrimSpace(data)) == "null" {
+			return errors.New("is null") // which would be an empty array
+		}
+		if err := checkJSON(data, nullRefused); err != nil {
+			return err
+		}
+	case *messageList:
+		if err := checkJSON(data, nullPlain); err != nil {
 			return err
 		}
 	}
 	return json.Unmarshal(data, v)
 }
 
-// checkJSON walks the tokens once, with one frame per open object or array.
-func checkJSON(data []byte) error {
-	type frame struct {
-		keys  map[string]bool // nil for an array
-		value bool            // in an object: a value comes next
+// frame is an open object or array of checkJSON.
+type frame struct {
+	keys  map[string]bool // nil for an array
+	value bool            // in an object: a value comes next
+	key   string          // whose value that is
+	nulls nulls           // what null means in it
+}
+
+// nulls says what null means as the value of a key.
+type nulls uint8
+
+const (
+	nullRefused nulls = iota // no value: the framework would take the key as not given
+	nullUnsets               // here, that a setting is the parent's again
+	nullPlain                // a value, here and below
+)
+
+// below says what null means in the value of the frame's key.
+func (f *frame) below() nulls {
+	switch {
+	case f.nulls == nullPlain || f.key == "input": // of an expression's test
+		return nullPlain
+	case f.key == "settings": // [EXT-ACC-5]
+		return nullUnsets
 	}
+	return nullRefused
+}
+
+// checkJSON walks the tokens once, with one frame per open object or array. null means
+// in all of it what the second argument says, where no key changes that.
+func checkJSON(data []byte, null nulls) error {
 	var stack []frame
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -48,16 +81,26 @@ func checkJSON(data []byte) error {
 				if top.keys[key] {
 					return fmt.Errorf("key %.64q is given twice", key)
 				}
-				top.keys[key], top.value = true, true
+				top.keys[key], top.value, top.key = true, true, key
 				continue
+			}
+			if top.value && token == nil && top.nulls == nullRefused && top.below() != nullPlain {
+				return fmt.Errorf("key %.64q is null, which is no value for it", top.key)
 			}
 			top.value = false
 		}
+		next := frame{nulls: null}
+		if n := len(stack); n > 0 {
+			if next.nulls = stack[n-1].below(); stack[n-1].keys == nil {
+				next.nulls = stack[n-1].nulls // of an array's item
+			}
+		}
 		switch token {
 		case json.Delim('{'):
-			stack = append(stack, frame{keys: map[string]bool{}})
+			next.keys = map[string]bool{}
+			stack = append(stack, next)
 		case json.Delim('['):
-			stack = append(stack, frame{})
+			stack = append(stack, next)
 		case json.Delim('}'), json.Delim(']'):
 			stack = stack[:len(stack)-1]
 		}

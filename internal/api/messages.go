@@ -170,6 +170,13 @@ func (s *server) decodeInto(schema *huma.Schema, field string, raw []byte, v any
 	if len(found.Errors) > 0 {
 		return schemaFault(found.Errors[0])
 	}
+	if members, ok := value.(map[string]any); ok {
+		for name, v := range members {
+			if v == nil { // the schema takes it as not given
+				return fieldFault(strings.TrimPrefix(field+"."+name, "."), "is null, which is no value for it")
+			}
+		}
+	}
 	err := json.Unmarshal(raw, v)
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fieldFault(strings.TrimPrefix(field+"."+e.Field, "."), "expected integer") // 1.0

@@ -279,7 +279,7 @@ func (s *server) readQuery(in *messagePick) (data queryFields, err error) {
 		return data, nil
 	}
 	raw := []byte(in.Data)
-	if err := checkJSON(raw); err != nil {
+	if err := checkJSON(raw, nullPlain); err != nil {
 		return data, fieldFault("data", err.Error())
 	}
 	if err := s.decodeInto(s.query, "data", raw, &data); err != nil {

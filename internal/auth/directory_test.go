@@ -655,3 +655,22 @@ func TestNoSleepingClock(t *testing.T) {
 		}
 	}
 }
+
+// TestIDsByKind: the ids of one kind say nothing of those of another [EXT-ACC-1].
+func TestIDsByKind(t *testing.T) {
+	d, err := Open(Config{}, newMemory(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int64]string{}
+	var token, account, limit uint64
+	for range 500 {
+		for kind, n := range map[string]*uint64{kindToken: &token, kindAccount: &account, kindLimit: &limit} {
+			next, id := d.nextID(kind, *n)
+			if *n = next; seen[int64(id)] != "" {
+				t.Fatalf("%s %d is a %s too", kind, id, seen[int64(id)])
+			}
+			seen[int64(id)] = kind
+		}
+	}
+}

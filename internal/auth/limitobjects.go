@@ -77,7 +77,7 @@ func (d *Directory) CreateLimits(owner AccountID, specs []LimitSpec, now time.Ti
 			continue
 		}
 		var id uint64
-		next, id = d.nextID(next)
+		next, id = d.nextID(kindLimit, next)
 		l.ID = LimitID(id)
 		made[i].Limit = l
 		docs = append(docs, limitDocument(l))

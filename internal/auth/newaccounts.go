@@ -100,7 +100,7 @@ func (d *Directory) createCustomers(specs []CustomerSpec, made []NewAccount, now
 			continue
 		}
 		var id uint64
-		nextToken, id = d.nextID(nextToken)
+		nextToken, id = d.nextID(kindToken, nextToken)
 		r.identify(TokenID(id))
 		made[i] = NewAccount{Account: a.shown(), Token: r.Token, Key: key}
 		records, docs = append(records, r), append(docs, tokenDocument(r, r.Accessed))
@@ -167,7 +167,7 @@ func (d *Directory) draftAccount(drafts *accountDrafts, above *account, spec Acc
 	if !d.accountRoom(above, len(drafts.list)+1) {
 		return nil, &QuotaError{Limit: "subaccounts_count"}
 	}
-	next, id := d.nextID(drafts.next)
+	next, id := d.nextID(kindAccount, drafts.next)
 	a, err := spec.apply(Account{ID: AccountID(id), Parent: parent, Created: now.Unix()})
 	if err == nil {
 		err = d.checkLimit(&a)

@@ -51,7 +51,7 @@ func (d *Directory) CreateTokens(owner AccountID, specs []TokenSpec, now time.Ti
 			continue
 		}
 		var id uint64
-		next, id = d.nextID(next)
+		next, id = d.nextID(kindToken, next)
 		r.identify(TokenID(id))
 		made[i].Token = r.Token
 		docs = append(docs, tokenDocument(r, r.Accessed))
@@ -110,14 +110,28 @@ func (d *Directory) tokenRoom(owner *account, n, others int) error {
 }
 
 // nextID returns the counter after n and the id for it: not 0, nor 1, which is the
-// operator's.
-func (d *Directory) nextID(n uint64) (next, id uint64) {
+// operator's. Each kind is scattered otherwise: whoever makes many tokens must not
+// learn from their ids which numbers are accounts [EXT-ACC-1]. Ids that an older version
+// gave, which scattered all kinds alike, are passed over.
+func (d *Directory) nextID(kind string, n uint64) (next, id uint64) {
+	secret := mac(d.secret, "ids of "+kind)
 	for {
 		n++
-		if id = scatter(d.secret, n); id > 1 {
+		if id = scatter(secret, n); id > 1 && !d.taken(kind, int64(id)) {
 			return n, id
 		}
 	}
+}
+
+// taken tells whether something of the kind has this id.
+func (d *Directory) taken(kind string, id int64) bool {
+	switch kind {
+	case kindAccount:
+		return d.accounts.get(AccountID(id)) != nil
+	case kindToken:
+		return d.tokens.get(TokenID(id)) != nil
+	}
+	return d.limits.get(LimitID(id)) != nil
 }
 
 // ChangedToken is what became of one token that was to be changed or deleted: Err is
