@@ -206,9 +206,9 @@ func TestExitCodes(t *testing.T) {
 func TestNothingIsDeletedUnconfirmed(t *testing.T) {
 	many := `{"result":[{"id":5}],"pagination":{"limit":1,"offset":0,"count":3}}`
 	for args, question := range map[string]string{
-		"token revoke all":                        "Delete 3 tokens?",
-		"token revoke info=x":                     "Delete 3 tokens?",
-		"token revoke name":                       "Delete 3 tokens?",
+		"token revoke all":                        "Revoke 3 tokens?",
+		"token revoke info=x":                     "Revoke 3 tokens?",
+		"token revoke name":                       "Revoke 3 tokens?",
 		"session delete client_id=*":              "Delete 3 sessions?",
 		"session delete {size>1}":                 "Delete 3 sessions?",
 		"session disconnect all":                  "Disconnect 3 sessions?",

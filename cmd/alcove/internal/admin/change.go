@@ -65,7 +65,7 @@ func (r *resource) deleteCommand(t *tool, use, done, example string) *cobra.Comm
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: t.completeItems(r),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return r.act(cmd, t, args, action{verb: "Delete", done: done, method: "DELETE", yes: yes})
+			return r.act(cmd, t, args, action{verb: strings.ToUpper(use[:1]) + use[1:], done: done, method: "DELETE", yes: yes})
 		},
 	}
 	addYes(cmd, &yes)
@@ -95,17 +95,22 @@ func (r *resource) act(cmd *cobra.Command, t *tool, args []string, a action) err
 			n += page.Items
 			return page.Items, err
 		})
-		if err == nil && n == 0 && !t.quiet() {
+		switch {
+		case err != nil || n > 0:
+			return err
+		case sel.named: // what was named is not there; all of nothing is nothing
+			return &Error{NotFound, fmt.Errorf("no %s is selected", r.noun)}
+		case !t.quiet():
 			fmt.Fprintf(cmd.ErrOrStderr(), "no %s is selected\n", r.noun)
 		}
-		return err
+		return nil
 	})
 }
 
 // sure reports whether it is plain what an action is done to, and that it takes nothing
 // else with it.
 func (r *resource) sure(sel selection, a action) bool {
-	if a.verb == "Delete" && r.drops != "" {
+	if a.method == "DELETE" && r.drops != "" {
 		return false
 	}
 	return sel.sure
@@ -114,7 +119,7 @@ func (r *resource) sure(sel selection, a action) bool {
 // ask counts what is selected and lets it be confirmed.
 func (r *resource) ask(cmd *cobra.Command, t *tool, path string, sel selection, a action) error {
 	total, verb, drops := 0, a.verb, ""
-	if a.verb == "Delete" {
+	if a.method == "DELETE" {
 		drops = r.drops
 	}
 	err := eachSelector(sel, func(selector string) (int, error) {
