@@ -79,6 +79,9 @@ func (s *Store) applyItems(g *group, items []item) *group {
 		case it.docs != nil:
 			it.docs.write(g.writes)
 			g.sync = true
+		case it.rows != nil:
+			it.rows.write(g.writes)
+			g.sync = g.sync || it.rows.sync
 		case it.drop != nil:
 			for _, id := range it.drop.ids {
 				s.state.unref(it.drop.top, id)

@@ -1,5 +1,6 @@
 // Package store keeps what must survive: it is the broker's log (broker.Log) and
-// the directory's documents (auth.Store) in one Pebble database. It hides the
+// the directory's documents (auth.Store) in one Pebble database, with the rows of the
+// accounts' logs beside. It hides the
 // layout of keys and values, group commit, the freeing of messages that nobody
 // waits for any more, and what happens when the disk fails.
 //
@@ -42,6 +43,7 @@
 //	0    0        d kind 0 id          a document of the directory
 //	0    0        f                    the layout's number
 //	0    0        h                    the highest ticket and owner, in each commit
+//	0    0        l shelf account time a row of an account's log or statistics
 //
 // In m and q the account is 0: a message belongs to its whole tree, because the
 // sessions of ancestors wait for it too. Loading reads q and never m, so a start

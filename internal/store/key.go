@@ -13,6 +13,7 @@ const (
 	spaceDocument byte = 'd'
 	spaceFormat   byte = 'f'
 	spaceHead     byte = 'h'
+	spaceRow      byte = 'l'
 	spaceMessage  byte = 'm'
 	spaceOwner    byte = 'o'
 	spaceTarget   byte = 'q'

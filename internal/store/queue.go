@@ -11,11 +11,12 @@ import (
 // blocks. One batch is always let in.
 const maxInFlight = 64 << 20
 
-// item is what the applier is given to do: exactly one of its first four fields is
+// item is what the applier is given to do: exactly one of its first five fields is
 // set.
 type item struct {
 	batch *broker.Batch
 	docs  *documents
+	rows  *rows
 	drop  *dropped
 	sweep bool   // free what a load found dead
 	n     uint64 // items are numbered from 1
