@@ -291,7 +291,7 @@ func (w *world) whileBlocked(random *rand.Rand, a *account) {
 	}
 	got := w.call(pick(random, a.keys[:]...), "", "GET", pick(random, lists(a)...), "")
 	w.seen(a, "a refusal", got)
-	if !a.blocked || random.IntN(2) == 0 {
+	if !a.blocked || a.parent.isBlocked() {
 		return
 	}
 	w.tell("%v is let in again", a)
