@@ -147,23 +147,23 @@ func (w *world) subscribe(random *rand.Rand, c *client) {
 
 func (w *world) unsubscribe(random *rand.Rand, c *client) {
 	s := w.subscriptionOf(random, c.of)
-	if c.v != wire.V5 {
-		s.by = ""
-	}
 	held := w.sessions[c.of][c.id].subs
 	if random.IntN(2) == 0 {
 		n := random.IntN(len(held) + 1)
 		for other := range ordered(held) {
-			if n--; n < 0 && (c.v == wire.V5 || other.by == "") {
+			if n--; n < 0 {
 				s = other
 				break
 			}
 		}
 	}
+	if c.v != wire.V5 {
+		s.by = ""
+	}
 	c.ask(wire.Unsubscribe(c.v, c.packetID(), s.props(), s.filter()), c.acks)
 	w.tell("%v seat %d unsubscribes %s, cid %q", c.of, c.seat, s.filter(), s.by)
-	for other := range held {
-		if other.filter() == s.filter() && other.by == s.by {
+	for other := range held { // cid is part of the identity when it is given here [EXT-UP-3]
+		if other.filter() == s.filter() && (s.by == "" || other.by == s.by) {
 			delete(held, other)
 		}
 	}
