@@ -19,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/api"
 	"alcove/internal/auth"
 	"alcove/internal/broker"
@@ -105,7 +106,7 @@ func newLogger(l logSettings, w io.Writer) *slog.Logger {
 		// The text format quotes what a terminal would obey; JSON leaves some of it.
 		options.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
 			if a.Value.Kind() == slog.KindString && strings.ContainsFunc(a.Value.String(), obeyed) {
-				a.Value = slog.StringValue(escapeControls(a.Value.String()))
+				a.Value = slog.StringValue(screen.Escape(a.Value.String()))
 			}
 			return a
 		}

@@ -437,12 +437,12 @@ func (a *author) ofOwner(t *rapid.T, r *broker.Record) {
 	}
 }
 
-// event is one step of a history: a batch, or a restart where it is nil.
-type event = *broker.Batch
+// step is one step of a history: a batch, or a restart where it is nil.
+type step = *broker.Batch
 
-func replay(events []event) *model {
+func replay(steps []step) *model {
 	m := newModel()
-	for _, b := range events {
+	for _, b := range steps {
 		if b == nil {
 			m.reopened()
 		} else {
@@ -476,7 +476,7 @@ func TestModel(t *testing.T) {
 		load(t, disk)
 		load(t, twin)
 		a := &author{m: newModel(), seqs: map[broker.OwnerID]uint64{}, late: map[broker.OwnerID][]uint64{}}
-		var events []event
+		var steps []step
 		synced := uint64(0)
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"batch", "batch", "batch", "batch", "restart", "cut"}).Draw(t, "step") {
@@ -487,8 +487,8 @@ func TestModel(t *testing.T) {
 					b.Records = append(b.Records, r)
 					a.m.record(&r)
 				}
-				a.m = replay(append(events, b))
-				events = append(events, b)
+				a.m = replay(append(steps, b))
+				steps = append(steps, b)
 				(&writer{s: disk, ticket: b.Ticket - 1}).must(t, b.Sync, b.Records...)
 				(&writer{s: twin, ticket: b.Ticket - 1}).must(t, b.Sync, b.Records...)
 				if b.Sync {
@@ -497,8 +497,8 @@ func TestModel(t *testing.T) {
 			case "restart":
 				closeStore(t, disk)
 				closeStore(t, twin)
-				events = append(events, nil)
-				a.restarted(replay(events))
+				steps = append(steps, nil)
+				a.restarted(replay(steps))
 				disk, twin = reopenEager(t, fs), start(mem, newFault(discard), &eager, discard)
 				checkAll(t, disk, a.m, "after a restart")
 				checkAll(t, twin, a.m, "in memory, after a restart")
@@ -510,13 +510,13 @@ func TestModel(t *testing.T) {
 				closeStore(t, disk)
 				closeStore(t, twin)
 				fs, disk = crashed, reopenEager(t, crashed)
-				events = cut(t, disk, events, synced)
-				a.restarted(replay(events))
+				steps = cut(t, disk, steps, synced)
+				a.restarted(replay(steps))
 				// The twin has no power to be cut: it begins anew with what is left.
 				mem = &memoryEngine{}
 				twin = start(mem, newFault(discard), &eager, discard)
 				load(t, twin)
-				again(t, &twin, mem, events)
+				again(t, &twin, mem, steps)
 			}
 		}
 		closeStore(t, disk)
@@ -609,18 +609,18 @@ func checkBodies(t fataler, s *Store, m *model, what string) {
 }
 
 // cut checks what a power cut left, and returns the history that leads there.
-func cut(t *rapid.T, s *Store, events []event, synced uint64) []event {
+func cut(t *rapid.T, s *Store, steps []step, synced uint64) []step {
 	got := load(t, s)
 	if got.Ticket < synced {
 		t.Fatalf("a power cut lost batch %d: the last one there is %d", synced, got.Ticket)
 	}
 	end := 0
-	for i, b := range events {
+	for i, b := range steps {
 		if b != nil && b.Ticket <= got.Ticket {
 			end = i + 1
 		}
 	}
-	kept := append(slices.Clone(events[:end]), nil)
+	kept := append(slices.Clone(steps[:end]), nil)
 	m := replay(kept)
 	same(t, "after a power cut", got, m.content())
 	checkBodies(t, s, m, "after a power cut")
@@ -628,8 +628,8 @@ func cut(t *rapid.T, s *Store, events []event, synced uint64) []event {
 }
 
 // again applies a history with its restarts to a twin.
-func again(t *rapid.T, twin **Store, mem *memoryEngine, events []event) {
-	for _, b := range events {
+func again(t *rapid.T, twin **Store, mem *memoryEngine, steps []step) {
+	for _, b := range steps {
 		if b == nil {
 			closeStore(t, *twin)
 			*twin = start(mem, newFault(discard), &eager, discard)
