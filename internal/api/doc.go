@@ -15,5 +15,6 @@
 // declarations that serve the requests [EXT-REST-7].
 //
 // A collection is one file with its paths, inputs and outputs; server.go registers
-// them. The package keeps no state of its own.
+// them. The package keeps no state of its own but the streams of events that are open:
+// each is a connection of the broker's, with a loop of its own (stream_outlet.go).
 package api

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -112,6 +113,7 @@ func (s *server) getStream(ctx context.Context, in *TopicPath) (*huma.StreamResp
 func (s *server) stream(hc huma.Context, c *caller, filter string) {
 	out := hc.BodyWriter().(http.ResponseWriter)
 	o := newStreamOutlet(http.NewResponseController(out))
+	_ = o.control.SetReadDeadline(time.Time{}) // it was for the request; its end would end the stream
 	o.remote, _ = netip.ParseAddrPort(hc.RemoteAddr())
 	o.turn = s.streams.broker.NewTurn()
 	var idle sync.WaitGroup
