@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"alcove/internal/broker"
 	"alcove/internal/event"
 )
 
@@ -25,6 +26,15 @@ type eventKind struct {
 }
 
 const eventEvery = time.Second
+
+// both gives events to two observers.
+type both struct{ first, second broker.Observer }
+
+// Event implements broker.Observer.
+func (b both) Event(e event.Record) {
+	b.first.Event(e)
+	b.second.Event(e)
+}
 
 // Event implements broker.Observer.
 func (l *eventLog) Event(e event.Record) {

@@ -23,6 +23,7 @@ import (
 	"alcove/internal/api"
 	"alcove/internal/auth"
 	"alcove/internal/broker"
+	"alcove/internal/journal"
 	"alcove/internal/server"
 	"alcove/internal/store"
 )
@@ -56,6 +57,8 @@ type house struct {
 	log       *slog.Logger
 	store     *store.Store
 	directory *auth.Directory
+	meter     *api.Meter
+	journal   *journal.Journal
 	broker    *broker.Broker
 	server    *server.Server
 	rest      http.Handler
@@ -139,20 +142,30 @@ func (h *house) build() (err error) {
 	if h.directory, err = auth.Open(c.auth, h.store, nil); err != nil {
 		return err
 	}
+	h.meter = api.NewMeter()
+	h.journal, err = journal.Open(journal.Config{
+		Store: h.store, Directory: h.directory, Logger: h.log, LowSpace: h.store.LowSpace,
+		Calls: h.meter.Usage, Reserved: c.features.ReservedLevel,
+	})
+	if err != nil {
+		return err
+	}
 	h.broker, err = broker.New(broker.Config{
 		Log: h.store, Directory: h.directory, Logger: h.log, LowSpace: h.store.LowSpace,
-		Observer: &eventLog{log: h.log},
+		Observer: both{&eventLog{log: h.log}, h.journal},
 		Limits:   c.limits, Features: c.features,
 	})
 	if err != nil {
 		return err
 	}
+	h.journal.Begin(h.broker)
 	c.server.Log = h.log
 	if c.server.TLS.Dir == "" {
 		c.server.TLS.Dir = filepath.Join(c.data, "tls")
 	}
 	h.rest = api.New(api.Config{
 		Directory: h.directory, Broker: h.broker, Sessions: h.broker, Streams: h.broker,
+		Journal: h.journal, Meter: h.meter,
 		Version: version(), Reserved: c.features.ReservedLevel,
 		Origins: c.rest.origins, Region: c.rest.region, Ports: h.ports,
 	})
@@ -264,6 +277,11 @@ func (h *house) close() error {
 	}
 	if h.broker != nil {
 		if err := h.broker.Close(); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if h.journal != nil { // what the broker's end has brought is in it
+		if err := h.journal.Close(); err != nil {
 			faults = append(faults, err)
 		}
 	}

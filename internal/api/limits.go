@@ -23,8 +23,12 @@ const (
 
 	maxHost = 253 // bytes of a host's name
 
-	streamBuffer = 32 << 10 // bytes of a streamed answer that gather before they are sent
-	maxCounted   = 10_000   // messages that are counted behind a page
+	streamBuffer   = 32 << 10  // bytes of a streamed answer that gather before they are sent
+	defaultRecords = 1000      // records of a log in one answer; recordFields has the most
+	maxScanned     = 1_000_000 // records that one request looks at
+	maxCounts      = 10_000    // periods and codes in one answer
+
+	maxCounted = 10_000 // messages that are counted behind a page
 )
 
 // maxSubscribed is how many subscriptions one request may add, over all its sessions.

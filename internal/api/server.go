@@ -64,6 +64,7 @@ type server struct {
 	journal   Journal
 	message   *huma.Schema // of messageFields
 	query     *huma.Schema // of queryFields
+	records   *huma.Schema // of recordFields
 	mux       *http.ServeMux
 	api       huma.API
 	openapi   func() []byte
@@ -103,6 +104,9 @@ func New(cfg Config) http.Handler {
 	s.registerLimits()
 	s.registerCustomer()
 	s.registerExpressions()
+	if s.journal != nil {
+		s.registerLogs()
+	}
 	if s.broker != nil {
 		s.registerMessages()
 	}

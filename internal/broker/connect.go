@@ -23,6 +23,7 @@ type connecting struct {
 	assigned    bool // the broker chose the Client Identifier
 	clean       bool
 	present     bool // Session Present
+	altered     bool // it was there, with another Session Expiry Interval
 	expiry      uint32
 	keepAlive   uint16
 	will        *will
@@ -279,6 +280,7 @@ func (c *connecting) take(t *Turn) bool {
 	s.epoch++
 	// The account's settings may have changed since CONNECT was read.
 	c.expiry = clampSeconds(c.expiry, s.ns.settings.Load().SessionExpiryMax)
+	c.altered = c.present && s.expiry != c.expiry
 	s.expiry = c.expiry
 	s.lasting.Store(c.expiry > 0)
 	durable, sync := s.ns.durability()
@@ -320,6 +322,7 @@ func (c *connecting) attach(t *Turn) {
 	s.ns.usage.online.Add(1)
 	t.b.directory.SetLive(a.grant.Token, 1, t.Now)
 	t.b.users.enter(a, a.grant.Token)
+	c.tellLife(t)
 	t.note(s.event(event.Accepted, a.grant.Token, a))
 	c.done(t, Connected{
 		Link: Link{s: s, a: a}, ClientID: c.clientID,

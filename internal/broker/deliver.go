@@ -75,7 +75,7 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 		t.tally(tg.s.ns).sent(m)
 	case Full:
 		t.b.stats.DroppedQoS0.Add(1)
-		t.dropped(tg.s, a)
+		t.dropped(tg.s, a, m)
 	case TooLarge:
 		t.b.stats.DroppedLarge.Add(1)
 	}

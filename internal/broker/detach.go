@@ -15,20 +15,26 @@ func (l Link) Disconnect(t *Turn, p *mqtt.Disconnect) error {
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
+	altered := false
 	s.mu.Lock()
 	if p.HasSessionExpiry {
 		if s.expiry == 0 && p.SessionExpiry != 0 {
 			s.mu.Unlock()
 			return &mqtt.Error{Code: mqtt.ProtocolError, Reason: "the Session Expiry Interval was 0 in CONNECT and is not in DISCONNECT"}
 		}
+		was := s.expiry
 		s.expiry = clampSeconds(p.SessionExpiry, s.ns.settings.Load().SessionExpiryMax)
 		s.lasting.Store(s.expiry > 0)
+		altered = s.expiry != was
 	}
 	if p.Code == mqtt.NormalDisconnection || a.version != mqtt.V5 {
 		// [MQTT-3.14.4-3] [MQTT-3.1.2-10] [MQTT311-3.14.4-3] [MQTT311-3.1.2-10]
 		s.will = nil
 	}
 	s.mu.Unlock()
+	if info, there := s.lastSeen(t); altered && there {
+		s.tellLife(t, s.event(event.Updated, a.grant.Token, a), &info)
+	}
 	s.detach(t, a, p.Code, "the client disconnected")
 	return nil
 }
@@ -156,7 +162,11 @@ type returned struct {
 // has of it. A Will that was still to come is published [MQTT-3.1.2-8]. It
 // returns the ticket of the removal, 0 where nothing was in the log. No lock is
 // held; the session is detached.
-func (s *Session) end(t *Turn, reason string) (ticket uint64) {
+func (s *Session) end(t *Turn, reason string) (ticket uint64) { return s.endBy(t, reason, nil) }
+
+// endBy is end in the name of a caller without a connection, nil for nobody's.
+func (s *Session) endBy(t *Turn, reason string, by *Submitter) (ticket uint64) {
+	last, seen := s.lastSeen(t)
 	s.ns.mu.Lock()
 	s.mu.Lock()
 	if s.ended {
@@ -191,6 +201,14 @@ func (s *Session) end(t *Turn, reason string) (ticket uint64) {
 	s.queue.discount()
 	s.queue, s.received, s.replays = emptyQueue, nil, nil
 	s.mu.Unlock()
+	if seen {
+		r := s.event(event.Deleted, last.Token, nil)
+		if by != nil {
+			r = s.managed(event.Deleted, by)
+		}
+		r.Reason = reason
+		s.tellLife(t, r, &last)
+	}
 	t.b.janitor.cancel(s)
 	t.b.stats.Sessions.Add(-1)
 	t.fire(s.ns, s.clientID, w)

@@ -47,6 +47,9 @@ func (b *Broker) CreateSession(ctx context.Context, by Submitter, spec SessionSp
 	err = b.settled(ctx, ticket)
 	info, there := s.info()
 	b.do(func(t *Turn) {
+		if there && err == nil {
+			s.tellLife(t, s.managed(event.Created, &by), &info)
+		}
 		if err != nil && !b.commit.ripe(ticket) {
 			s.end(t, "it could not be stored")
 			t.settleShared()
@@ -116,7 +119,7 @@ func (b *Broker) DropSessions(ctx context.Context, by Submitter, ids []int64) []
 	for i, id := range ids {
 		s, err := b.session(by.Account, id)
 		if err == nil {
-			gone[i], err = b.drop(ctx, s)
+			gone[i], err = b.drop(ctx, s, &by)
 		}
 		errs[i] = err
 	}
@@ -145,7 +148,7 @@ func (b *Broker) DropSessions(ctx context.Context, by Submitter, ids []int64) []
 const dropReason = "the session was deleted"
 
 // drop claims the session and has it ended; gone then gets the ticket of its end.
-func (b *Broker) drop(ctx context.Context, s *Session) (gone chan uint64, err error) {
+func (b *Broker) drop(ctx context.Context, s *Session, by *Submitter) (gone chan uint64, err error) {
 	claim, err := s.claim(ctx, true)
 	if err != nil {
 		return nil, err
@@ -156,7 +159,7 @@ func (b *Broker) drop(ctx context.Context, s *Session) (gone chan uint64, err er
 			a.out.End(t, mqtt.AdministrativeAction, dropReason)
 			s.detach(t, a, mqtt.AdministrativeAction, dropReason)
 		}
-		ticket := s.end(t, dropReason)
+		ticket := s.endBy(t, dropReason, by)
 		t.settleShared()
 		claim.unclaim()
 		gone <- ticket

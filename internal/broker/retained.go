@@ -24,7 +24,8 @@ type retained struct {
 	mu     sync.RWMutex
 	topics sorted.Set[blob]
 	stamps sorted.Set[stamped]
-	bytes  int64 // what they cost
+	bytes  int64 // what they cost, but for the broker's own
+	own    int   // how many are the broker's own
 	// expiring is how many have an expiry.
 	expiring int
 	// order numbers the changes.
@@ -155,11 +156,15 @@ func (t *Turn) outdated(ns *Namespace, m *Message, stored int64) bool {
 func (r *retained) put(b *Broker, x blob, byStamp bool) {
 	old, replaced := r.topics.Put(x, atTopic(x.topic()))
 	if replaced {
-		r.forget(old)
+		r.forget(b, old)
 	} else {
 		b.stats.Retained.Add(1)
 	}
-	r.bytes += x.cost()
+	if b.reservedTopic(x.topic()) {
+		r.own++
+	} else {
+		r.bytes += x.cost()
+	}
 	if x.expires() != 0 {
 		r.expiring++
 	}
@@ -174,13 +179,17 @@ func (r *retained) remove(b *Broker, x blob) {
 		return
 	}
 	r.order++
-	r.forget(x)
+	r.forget(b, x)
 	b.stats.Retained.Add(-1)
 }
 
 // forget takes a message that has left the topics out of all else.
-func (r *retained) forget(x blob) {
-	r.bytes -= x.cost()
+func (r *retained) forget(b *Broker, x blob) {
+	if b.reservedTopic(x.topic()) {
+		r.own--
+	} else {
+		r.bytes -= x.cost()
+	}
 	if x.expires() != 0 {
 		r.expiring--
 	}
@@ -213,7 +222,7 @@ func (r *retained) clear(b *Broker) (n int) {
 	b.stats.Retained.Add(-int64(n))
 	r.topics.Clear()
 	r.stamps.Clear()
-	r.bytes, r.expiring = 0, 0
+	r.bytes, r.own, r.expiring = 0, 0, 0
 	r.order++
 	return n
 }

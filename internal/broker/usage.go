@@ -77,7 +77,7 @@ func (ns *Namespace) measure() Usage {
 	got.Sessions = int64(len(ns.sessions))
 	ns.mu.Unlock()
 	ns.retained.mu.RLock()
-	got.Retained, got.RetainedBytes = int64(ns.retained.topics.Len()), ns.retained.bytes
+	got.Retained, got.RetainedBytes = int64(ns.retained.topics.Len()-ns.retained.own), ns.retained.bytes
 	ns.retained.mu.RUnlock()
 	return got
 }
@@ -144,7 +144,12 @@ func (c *tally) hear(a *attachment) {
 	c.from, c.heard = a, 0
 }
 
+// sent counts a message; the broker's own are not the account's, and would make
+// counters that are told count the telling [EXT-LOG-3].
 func (c *tally) sent(m *Message) {
+	if m.own {
+		return
+	}
 	c.sends++
 	c.sentBytes += uint64(len(m.Topic) + len(m.Payload))
 }
@@ -160,7 +165,10 @@ type figures struct {
 
 // dropped counts a QoS 0 message that a receiver had no room for, and tells of those
 // since the last time, once a second.
-func (t *Turn) dropped(s *Session, a *attachment) {
+func (t *Turn) dropped(s *Session, a *attachment, m *Message) {
+	if m.own {
+		return // else the log would tell that it could not tell, for ever
+	}
 	t.tally(s.ns).dropped++
 	f := &a.figures
 	n, now, last := f.dropped.Add(1), uint32(t.Now.Unix()), f.second.Load()

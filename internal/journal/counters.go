@@ -22,7 +22,7 @@ func (j *Journal) counters(account auth.AccountID, u *broker.Usage) []broker.Cou
 	return append(u.Counters(),
 		broker.Counter{Name: "tokens_count", Value: int64(n.Tokens)},
 		broker.Counter{Name: "subaccounts_count", Value: int64(n.Subaccounts)},
-		broker.Counter{Name: "limits_count", Value: int64(len(j.cfg.Directory.Limits(account)))},
+		broker.Counter{Name: "limits_count", Value: int64(n.Limits)},
 		broker.Counter{Name: "api_calls", Value: int64(calls)},
 		broker.Counter{Name: "api_traffic", Value: int64(bytes)},
 	)
