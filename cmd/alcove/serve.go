@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -120,7 +119,7 @@ func newLogger(l logSettings, w io.Writer) *slog.Logger {
 
 // obeyed tells what a terminal does not show but do, and JSON does not escape.
 func obeyed(r rune) bool {
-	return r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
+	return r == 0x7f || screen.Acts(r)
 }
 
 // build makes the parts; nothing listens yet.
