@@ -61,6 +61,7 @@ func newPub() *cobra.Command {
 		Short:              "Publish messages",
 		Long:               "Publishes messages, with the options of mosquitto_pub.",
 		Example:            "  alcove pub -t greeting -m hello\n  alcove pub -u $TOKEN -q 1 -r -t state/door -m open\n  alcove pub -t x -m y -D publish user-property key value",
+		ValidArgsFunction:  completeFlags,
 		DisableFlagParsing: true,
 		RunE:               func(cmd *cobra.Command, args []string) error { return p.run(cmd, args) },
 	}

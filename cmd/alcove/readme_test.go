@@ -29,6 +29,7 @@ var tours = map[string]tour{
 			`"response-topic":"job/done"`, `"priority":"high"`, "door sensor", `"info":"operator"`, "pair"},
 	},
 	"dialect": {file: "../../docs/dialect.md"},
+	"cli":     {file: "../../docs/cli.md"},
 }
 
 // step is a command of a tour.
@@ -97,7 +98,7 @@ cmd=$1
 shift
 case $cmd in
 pub|sub) exec "$REAL" $cmd -h 127.0.0.1 -p $MQTT "$@" ;;
-account|token) exec "$REAL" $cmd --url http://127.0.0.1:$HTTP "$@" ;;
+account|token|limit|session|retained|log) exec "$REAL" $cmd --url http://127.0.0.1:$HTTP "$@" ;;
 bench) exec "$REAL" $cmd --url mqtt://127.0.0.1:$MQTT --quiet "$@" ;;
 esac
 exec "$REAL" $cmd "$@"

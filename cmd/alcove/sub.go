@@ -65,6 +65,7 @@ func newSub() *cobra.Command {
 		Short:              "Subscribe and print messages",
 		Long:               "Subscribes and prints messages, with the options of mosquitto_sub.",
 		Example:            "  alcove sub -t 'greeting/#' -v\n  alcove sub -t state/+ -F '%I %t %p' -C 10 -W 30",
+		ValidArgsFunction:  completeFlags,
 		DisableFlagParsing: true,
 		RunE:               func(cmd *cobra.Command, args []string) error { return s.run(cmd, args) },
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -61,7 +62,7 @@ func newAccount() *cobra.Command {
 	a := &accounts{tool: t}
 	a.resource = resource{
 		noun: "account", named: "name", fields: accountFields(), path: a.collection,
-		drops: ", with everything in them and below them",
+		drops: ", all data and subaccounts included",
 		columns: []column{shown("ID", "id"), shown("NAME", "name"), shown("PARENT", "cid"),
 			{"BLOCKED", nonZero("blocked")}, shown("CREATED", "created"), {"LIMIT", nonZero("limit_id")}},
 	}
@@ -179,17 +180,19 @@ func newAccountInfo(t *tool) *cobra.Command {
 
 // showCommand makes a command that shows the items of one path.
 func (t *tool) showCommand(use, short, path, example string) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use: use, Short: short, Example: example, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s := t.sink(cmd.OutOrStdout(), nil)
+			s := t.cards(cmd.OutOrStdout())
 			_, err := t.Do(cmd.Context(), remote.Request{Method: "GET", Path: path}, func(raw json.RawMessage) error {
-				if t.quiet() {
-					return s.add(raw)
+				if t.quiet() && t.fields != "" {
+					raw = pick(raw, strings.Split(t.fields, ","))
 				}
-				return card(cmd.OutOrStdout(), raw)
+				return s.add(raw)
 			})
-			return errorsAfter(s.close(), err)
+			return s.finish(err)
 		},
 	}
+	t.addFields(cmd)
+	return cmd
 }

@@ -214,7 +214,7 @@ func TestNothingIsDeletedUnconfirmed(t *testing.T) {
 		"session disconnect all":                  "Disconnect 3 sessions?",
 		"session sub remove all --all":            "Unsubscribe 3 sessions?",
 		"session sub add w* a":                    "Subscribe 3 sessions?",
-		"account delete --child 5":                "Delete 3 accounts, with everything in them and below them?",
+		"account delete --child 5":                "Delete 3 accounts, all data and subaccounts included?",
 		"account update --child all -f blocked=1": "Change 3 accounts?",
 		"retained delete a":                       "Delete 3 retained messages?",
 		"limit delete name=*":                     "Delete 3 limits?",

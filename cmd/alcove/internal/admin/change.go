@@ -118,16 +118,17 @@ func (r *resource) sure(sel selection, a action) bool {
 
 // ask counts what is selected and lets it be confirmed.
 func (r *resource) ask(cmd *cobra.Command, t *tool, path string, sel selection, a action) error {
-	total, verb, drops := 0, a.verb, ""
+	total, several, verb, drops := 0, false, a.verb, ""
 	if a.method == "DELETE" {
 		drops = r.drops
 	}
 	err := eachSelector(sel, func(selector string) (int, error) {
 		n, _, err := t.Count(cmd.Context(), remote.Request{Path: under(path, selector)})
 		total += n
+		several = several || n > 1 && strings.HasPrefix(selector, r.named+"=") // not of ids
 		return n, err
 	})
-	certain := sel.named && total == 1 && drops == ""
+	certain := sel.named && !several && drops == ""
 	if total == 0 || certain {
 		return err // errors of single items come again with the action
 	}

@@ -116,7 +116,7 @@ func (t *tool) report(cmd *cobra.Command, done string, r *resource, act func(fun
 		return err
 	})
 	if t.quiet() {
-		return errorsAfter(s.close(), err)
+		return s.finish(err)
 	}
 	return err
 }

@@ -178,6 +178,14 @@ func newLogShow(t *tool) *cobra.Command {
 	return cmd
 }
 
+// minuteColumns are those of a minute's figures.
+var minuteColumns = []column{
+	shown("TIME", "timestamp"), shown("IN", "mqtt_messages"), shown("OUT", "mqtt_messages_out"), shown("REJECTED", "mqtt_rejected"),
+	shown("DROPPED", "mqtt_dropped"), shown("SESSIONS", "mqtt_sessions"), shown("ONLINE", "mqtt_sessions_online"),
+	shown("SUBS", "mqtt_subscriptions"), shown("QUEUED", "mqtt_session_storage"), shown("RETAINED", "mqtt_retained_messages"),
+	shown("CALLS", "api_calls"), shown("TRAFFIC", "api_traffic"),
+}
+
 func newStatistics(t *tool) *cobra.Command {
 	var r records
 	cmd := &cobra.Command{
@@ -188,7 +196,7 @@ func newStatistics(t *tool) *cobra.Command {
 		Example: "  alcove account statistics --from 1h\n  alcove account statistics --cid 7 -n 1440 --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.showRecords(cmd, "/platform/customer/statistics", &r, nil)
+			return t.showRecords(cmd, "/platform/customer/statistics", &r, minuteColumns)
 		},
 	}
 	r.addFlags(cmd)
@@ -228,7 +236,7 @@ func (t *tool) showRecords(cmd *cobra.Command, path string, r *records, columns 
 			return err
 		}
 	}
-	return errorsAfter(s.close(), err)
+	return s.finish(err)
 }
 
 // eachRecord gives up to count records, page after page. A page begins at the time at
@@ -327,7 +335,7 @@ func newLogCalculate(t *tool) *cobra.Command {
 			s := t.sink(cmd.OutOrStdout(), nil)
 			q := remote.Request{Method: "POST", Path: "/mqtt/logs/calculate", Body: body}
 			_, err := t.Do(cmd.Context(), q, s.add)
-			return errorsAfter(s.close(), err)
+			return s.finish(err)
 		},
 	}
 	r.addFlags(cmd)

@@ -74,23 +74,12 @@ func (r *resource) listCommand(t *tool, example string) *cobra.Command {
 				args = []string{"all"}
 			}
 			s := t.sink(cmd.OutOrStdout(), r.columns)
-			if err := r.each(cmd, t, args, p, s.add); err != nil {
-				return errorsAfter(s.close(), err)
-			}
-			return s.close()
+			return s.finish(r.each(cmd, t, args, p, s.add))
 		},
 	}
 	p.addFlags(cmd)
 	t.addFields(cmd)
 	return cmd
-}
-
-// errorsAfter is the error of the request, or that of the output where there is none.
-func errorsAfter(output, request error) error {
-	if request != nil {
-		return request
-	}
-	return output
 }
 
 // each gives the items that the arguments select.
@@ -142,22 +131,9 @@ func (r *resource) getCommand(t *tool, example string) *cobra.Command {
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: t.completeItems(r),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out := cmd.OutOrStdout()
-			s, n := t.sink(out, nil), 0
-			show := func(raw json.RawMessage) error {
-				n++
-				if t.quiet() {
-					return s.add(raw)
-				}
-				if n > 1 {
-					fmt.Fprintln(out)
-				}
-				return card(out, raw)
-			}
-			if err := errorsAfter(nil, r.each(cmd, t, args, paging{}, show)); err != nil {
-				return errorsAfter(s.close(), err)
-			}
-			if err := s.close(); err != nil || n > 0 {
+			s := t.cards(cmd.OutOrStdout())
+			err := s.finish(r.each(cmd, t, args, paging{}, s.add))
+			if err != nil || s.items > 0 {
 				return err
 			}
 			return &Error{NotFound, fmt.Errorf("no %s is selected", r.noun)}

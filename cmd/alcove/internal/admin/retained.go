@@ -97,7 +97,7 @@ func newRetainedList(t *tool) *cobra.Command {
 				page, err := t.Do(cmd.Context(), q, s.add) // one stream, however many
 				return page.Items, err
 			})
-			return errorsAfter(s.close(), err)
+			return s.finish(err)
 		},
 	}
 	cmd.Flags().StringVar(&since, "since", "", "only messages newer than this: a date, a time, UNIX seconds, or so long ago, such as 1h")
@@ -143,7 +143,7 @@ func newRetainedGet(t *tool) *cobra.Command {
 			case t.quiet():
 				s := t.sink(cmd.OutOrStdout(), nil)
 				err := s.add(found[0])
-				return errorsAfter(s.close(), err)
+				return s.finish(err)
 			}
 			return printPayload(cmd.OutOrStdout(), found[0])
 		},
@@ -245,7 +245,7 @@ func (t *tool) deleteMessages(cmd *cobra.Command, filters []string) error {
 		return page.Items, err
 	})
 	if t.quiet() {
-		return errorsAfter(s.close(), err)
+		return s.finish(err)
 	}
 	if err == nil || total > 0 {
 		fmt.Fprintln(cmd.OutOrStdout(), plural(total, "retained message")+" deleted")

@@ -72,7 +72,7 @@ func (t *tool) showSettings(cmd *cobra.Command, q remote.Request) error {
 		}
 		s := t.sink(cmd.OutOrStdout(), nil)
 		err = s.add(raw)
-		return errorsAfter(s.close(), err)
+		return s.finish(err)
 	}
 	var set, force item
 	if err := json.Unmarshal(own[0].Settings, &set); err != nil {

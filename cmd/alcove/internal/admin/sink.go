@@ -117,6 +117,7 @@ type sink struct {
 	out     io.Writer
 	columns []column
 	table   *screen.Table
+	cards   bool  // a line for each field, not a row for each item
 	widths  []int // of the columns, where they are set; else from the first rows
 	items   int
 	rows    int // since the last flush
@@ -132,6 +133,13 @@ func (t *tool) sink(out io.Writer, columns []column) *sink {
 			s.columns = append(s.columns, shown(strings.ToUpper(field), field))
 		}
 	}
+	return s
+}
+
+// cards returns what shows items on out in full, a line for each field.
+func (t *tool) cards(out io.Writer) *sink {
+	s := t.sink(out, nil)
+	s.cards = true
 	return s
 }
 
@@ -154,7 +162,18 @@ func (s *sink) add(raw json.RawMessage) error {
 		_, err := fmt.Fprintf(s.out, "%s%s", before, harmless(b.Bytes()))
 		return err
 	}
-	return s.row(raw)
+	if !s.cards {
+		return s.row(raw)
+	}
+	if s.tool.fields != "" {
+		raw = pick(raw, strings.Split(s.tool.fields, ",")) // where the broker does not
+	}
+	if s.items > 1 {
+		if _, err := io.WriteString(s.out, "\n"); err != nil {
+			return err
+		}
+	}
+	return card(s.out, raw)
 }
 
 func (s *sink) row(raw json.RawMessage) error {
@@ -232,6 +251,18 @@ func fieldsOf(raw json.RawMessage) (names []string, err error) {
 	return names, nil
 }
 
+// finish ends the output, and returns the error of the request, or that of the output.
+// A request that failed as a whole leaves the output empty.
+func (s *sink) finish(request error) error {
+	if request != nil && s.items == 0 {
+		return request
+	}
+	if err := s.close(); request == nil {
+		return err
+	}
+	return request
+}
+
 // close ends the output: the array, or the table, whose headings are shown even when
 // it is empty.
 func (s *sink) close() error {
@@ -244,7 +275,7 @@ func (s *sink) close() error {
 	case s.tool.json:
 		_, err := io.WriteString(s.out, "\n]\n")
 		return err
-	case s.columns == nil:
+	case s.cards, s.columns == nil:
 		return nil
 	}
 	s.open()

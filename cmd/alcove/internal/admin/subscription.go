@@ -73,7 +73,7 @@ func newSubscriptionList(t *tool, sessions *resource) *cobra.Command {
 				}, p.limit, p.offset, s.add)
 				return s.items - before, err
 			})
-			return errorsAfter(s.close(), err)
+			return s.finish(err)
 		},
 	}
 	cmd.Flags().StringVar(&filter, "topic", "", "only of this Topic Filter, character by character")
@@ -186,7 +186,7 @@ func (t *tool) changeSubscriptions(cmd *cobra.Command, sessions *resource, args 
 		return page.Items, err
 	})
 	if t.quiet() {
-		return errorsAfter(s.close(), err)
+		return s.finish(err)
 	}
 	return err
 }

@@ -227,7 +227,7 @@ func (t *tool) createTokens(cmd *cobra.Command, bodies []map[string]any, keyOnly
 		return err
 	})
 	if t.quiet() && !keyOnly {
-		return errorsAfter(s.close(), err)
+		return s.finish(err)
 	}
 	return err
 }
