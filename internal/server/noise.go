@@ -44,12 +44,25 @@ type noise struct {
 
 // say writes a message, or counts it.
 func (n *noise) say(kind noiseKind, why string, args ...any) {
+	if n.due(kind) {
+		n.write(kind, why, args...)
+	}
+}
+
+// due tells whether a message of a kind is to be written now, and counts it if not.
+// Where a flood comes, its answer saves the making of what would be written.
+func (n *noise) due(kind noiseKind) bool {
 	now := time.Now().UnixNano()
 	last := n.last[kind].Load()
 	if now-last < int64(time.Second) || !n.last[kind].CompareAndSwap(last, now) {
 		n.kept[kind].Add(1)
-		return
+		return false
 	}
+	return true
+}
+
+// write writes a message that is due.
+func (n *noise) write(kind noiseKind, why string, args ...any) {
 	args = append(args, "why", why, "more", n.kept[kind].Swap(0))
 	n.log.Info(noiseTexts[kind], args...)
 }
@@ -67,7 +80,9 @@ func (s *Server) complain(c *Conn, err error) {
 	case errors.As(err, &e) && c.state < stateUp && e.Code != mqtt.MalformedPacket && e.Code != mqtt.ProtocolError:
 		kind = noiseRefused
 	}
-	s.noise.say(kind, err.Error(), "remote", remoteText(c.remote), "transport", transportNames[c.transport])
+	if s.noise.due(kind) {
+		s.noise.write(kind, err.Error(), "remote", remoteText(c.remote), "transport", transportNames[c.transport])
+	}
 }
 
 // remoteText is an address as it stands in the log.
