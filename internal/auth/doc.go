@@ -4,7 +4,8 @@
 // lapsed. Its nouns: an Account owns a namespace and stands in a tree at most
 // MaxDepth deep; a Token belongs to one account and is presented as a key; a Grant
 // is what a token in force gives (immutable, shared by all connections of the
-// token); Rights are a grant's access list with the client identifier filled in.
+// token); Rights are a grant's access list with the client identifier filled in; a
+// Limit is an object by which an account bounds those right below it.
 // The Directory holds them all.
 //
 // # Access lists

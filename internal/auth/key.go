@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 )
 
 const keyAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -48,10 +50,37 @@ type hash = [sha256.Size]byte
 
 // secrets are what is stored of a key: hashes only [EXT-TOK-1].
 type secrets struct {
-	Key       hash      `json:"key"`             // SHA-256 of the key
-	ShortSalt [16]byte  `json:"short_salt"`      // random
-	Short     hash      `json:"short"`           // SHA-256 of ShortSalt and the first ShortLength characters
-	Scram     *verifier `json:"scram,omitempty"` // [EXT-TOK-9]
+	Key       hash      // SHA-256 of the key
+	ShortSalt [16]byte  // random
+	Short     hash      // SHA-256 of ShortSalt and the first ShortLength characters
+	Scram     *verifier // [EXT-TOK-9]
+}
+
+// MarshalJSON writes the hashes in base64, half as long as lists of numbers.
+func (s secrets) MarshalJSON() ([]byte, error) {
+	return json.Marshal(storedSecrets{s.Key[:], s.ShortSalt[:], s.Short[:], s.Scram})
+}
+
+// UnmarshalJSON also reads the lists of numbers that were written once.
+func (s *secrets) UnmarshalJSON(b []byte) error {
+	var stored storedSecrets
+	if err := json.Unmarshal(b, &stored); err != nil {
+		return err
+	}
+	if len(stored.Key) != len(s.Key) || len(stored.ShortSalt) != len(s.ShortSalt) || len(stored.Short) != len(s.Short) {
+		return errors.New("a hash of another length")
+	}
+	*s = secrets{hash(stored.Key), [16]byte(stored.ShortSalt), hash(stored.Short), stored.Scram}
+	return nil
+}
+
+// storedSecrets is the form of secrets in a document. JSON reads bytes from a list of
+// numbers too.
+type storedSecrets struct {
+	Key       []byte    `json:"key"`
+	ShortSalt []byte    `json:"short_salt"`
+	Short     []byte    `json:"short"`
+	Scram     *verifier `json:"scram,omitempty"`
 }
 
 func newSecrets(key string, scram bool) secrets {
