@@ -52,7 +52,7 @@ func (s *server) recordsOf(ctx context.Context, in *RecordPage) (*recordQuery, e
 	var f recordFields
 	if in.Data != "" {
 		raw := []byte(in.Data)
-		if err := checkJSON(raw); err != nil {
+		if err := checkJSON(raw, nullRefused); err != nil {
 			return nil, fieldFault("data", err.Error())
 		}
 		if err := s.decodeInto(s.records, "data", raw, &f); err != nil {
