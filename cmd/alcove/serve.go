@@ -274,6 +274,9 @@ func (h *house) close() error {
 		}
 		cancel()
 	}
+	if h.journal != nil {
+		h.journal.Hush()
+	}
 	if h.broker != nil {
 		if err := h.broker.Close(); err != nil {
 			faults = append(faults, err)

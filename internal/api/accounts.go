@@ -297,6 +297,9 @@ func (s *server) deleteAccounts(ctx context.Context, f family, text string) (*ou
 		gone, err := s.directory.DeleteAccount(a.ID)
 		var dropped broker.Dropped
 		s.meter.forget(gone.IDs)
+		if s.journal != nil {
+			s.journal.Forget(gone.IDs)
+		}
 		if len(gone.IDs) > 0 && s.broker != nil {
 			var failed error
 			if dropped, failed = s.broker.DropAccounts(gone.IDs); err == nil {

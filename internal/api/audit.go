@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -21,6 +22,8 @@ type Journal interface {
 	// Audit takes records of changes, each of which is kept by itself. It returns when
 	// they are on the disk.
 	Audit(records []event.Record) error
+	// Forget lets go of everything of accounts that are gone.
+	Forget(ids []auth.AccountID)
 	// Records gives the records that were taken before the call to visit, by time, until
 	// that returns false.
 	Records(ctx context.Context, q event.Query, visit func(*event.Stored) bool) error
@@ -66,8 +69,11 @@ func (t *trail) known(c *caller) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.source = cmp.Or(c.source, t.source)
 	if t.caller = c; c.account == 0 { // it was refused another account
-		t.caller = &caller{grant: c.grant, account: c.grant.Account}
+		own := *c
+		own.account = c.grant.Account
+		t.caller = &own
 	}
 }
 
@@ -117,20 +123,12 @@ func (t *trail) end() {
 	r := event.Record{
 		Code: event.Request, Account: int64(g.Account), Origin: event.Token, OriginID: int64(g.Token), Token: int64(g.Token),
 		Topic:  t.request.Method + " " + t.request.URL.EscapedPath() + plainQuery(t.request.URL.RawQuery),
-		Source: t.source, Transport: t.transport(), Duration: time.Since(t.begun), Close: max(t.status, http.StatusOK),
+		Source: t.source, Transport: t.caller.transport, Duration: time.Since(t.begun), Close: max(t.status, http.StatusOK),
 	}
 	if t.caller.account != g.Account {
 		r.Reason = "in account " + strconv.FormatInt(int64(t.caller.account), 10)
 	}
 	t.server.journal.Event(r)
-}
-
-// transport tells how the request came.
-func (t *trail) transport() string {
-	if t.request.Context().Value(http.LocalAddrContextKey) == nil {
-		return "mqtt" // [EXT-REST-9]
-	}
-	return "http"
 }
 
 // plainQuery keeps those parameters of a query which the API knows: a key that somebody
@@ -194,7 +192,7 @@ func (s *server) auditBelow(ctx context.Context, account auth.AccountID, code ev
 func (t *trail) record(code event.Code, origin event.Origin, id int64, item any) event.Record {
 	g := t.caller.grant
 	r := event.Record{
-		Code: code, Origin: origin, OriginID: id, Token: int64(g.Token), Source: t.source, Transport: t.transport(),
+		Code: code, Origin: origin, OriginID: id, Token: int64(g.Token), Source: t.source, Transport: t.caller.transport,
 	}
 	if item == nil {
 		return r

@@ -31,6 +31,8 @@ func (n *ledger) Audit(records []event.Record) error {
 	return nil
 }
 
+func (n *ledger) Forget([]auth.AccountID) {}
+
 func (n *ledger) Records(context.Context, event.Query, func(*event.Stored) bool) error { return nil }
 
 func (n *ledger) Statistics(context.Context, event.Query, func(*event.Stored) bool) error { return nil }
@@ -68,7 +70,7 @@ func newAuditBench(t *testing.T) (*bench, *ledger) {
 func TestAudit(t *testing.T) {
 	b, n := newAuditBench(t)
 	sub := b.ok(b.operator, "POST", "/platform/subaccounts", `[{"name":"s","settings":{"stamps":false,"log_days":null}}]`).text(0, "id")
-	who := " by 192.0.2.1:1234 mqtt"
+	who := " by 192.0.2.1:1234 http"
 	expect := func(want string) {
 		t.Helper()
 		if got := n.take(); got != want {

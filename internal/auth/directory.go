@@ -32,6 +32,8 @@ type Observer interface {
 	TokenChanged(TokenID)
 	// TokenGone: the token was deleted or has lapsed.
 	TokenGone(TokenID)
+	// TokenLapsed: the token has lapsed; TokenGone follows [EXT-TOK-3].
+	TokenLapsed(Token)
 	// AccountChanged: the account was blocked, unblocked, got other settings or limits
 	// (its own or inherited), or was deleted.
 	AccountChanged(AccountID)
@@ -131,6 +133,7 @@ type nobody struct{}
 
 func (nobody) TokenChanged(TokenID)     {}
 func (nobody) TokenGone(TokenID)        {}
+func (nobody) TokenLapsed(Token)        {}
 func (nobody) AccountChanged(AccountID) {}
 
 // FirstOperatorKey returns the key that this Open has made for the operator's first

@@ -153,7 +153,7 @@ func TestLifetime(t *testing.T) {
 				t.Errorf("%s: at %d: %v", c.name, s, err)
 			}
 		}
-		if got := w.take(); len(got) != 1 || !strings.HasPrefix(got[0], "gone ") {
+		if got := w.take(); len(got) != 2 || !strings.HasPrefix(got[0], "gone ") || got[1] != "lapsed "+got[0][5:] {
 			t.Errorf("%s: told %v", c.name, got)
 		}
 		if len(m.docs[kindToken]) != 2 { // the counter and the operator's
@@ -245,7 +245,7 @@ func TestStoreFailure(t *testing.T) {
 		t.Error("lists changed")
 	}
 	m.fail = nil
-	if _, err := d.Sweep(late); err != nil || len(w.take()) != 1 {
+	if _, err := d.Sweep(late); err != nil || len(w.take()) != 2 {
 		t.Errorf("Sweep afterwards: %v", err)
 	}
 }

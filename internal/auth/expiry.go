@@ -64,8 +64,9 @@ func (d *Directory) Sweep(now time.Time) (time.Duration, error) {
 		next = min(next, max(at.Sub(now), 10*time.Millisecond))
 	}
 	d.write.Unlock()
-	for _, id := range lapsed {
-		d.notify().TokenGone(id)
+	for i := range lapsed {
+		d.notify().TokenLapsed(lapsed[i])
+		d.notify().TokenGone(lapsed[i].ID)
 	}
 	return next, err
 }
@@ -80,8 +81,8 @@ func (d *Directory) Flush(now time.Time) error {
 
 // lapse deletes what has lapsed, in batches; what it returns is deleted even when
 // there is an error. Callers hold write.
-func (d *Directory) lapse(now int64) ([]TokenID, error) {
-	var gone []TokenID
+func (d *Directory) lapse(now int64) ([]Token, error) {
+	var gone []Token
 	for {
 		var batch []*entry
 		var docs []Document
@@ -110,7 +111,7 @@ func (d *Directory) lapse(now int64) ([]TokenID, error) {
 		}
 		for _, e := range batch {
 			d.uninstall(e)
-			gone = append(gone, e.rec.Load().ID)
+			gone = append(gone, e.token())
 		}
 	}
 }

@@ -78,6 +78,7 @@ func (w *watcher) note(what string, id int64) {
 	w.mu.Unlock()
 }
 func (w *watcher) TokenChanged(id TokenID)     { w.note("changed", int64(id)) }
+func (w *watcher) TokenLapsed(t Token)         { w.note("lapsed", int64(t.ID)) }
 func (w *watcher) TokenGone(id TokenID)        { w.note("gone", int64(id)) }
 func (w *watcher) AccountChanged(id AccountID) { w.note("account", int64(id)) }
 

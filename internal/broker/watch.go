@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"alcove/internal/auth"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -16,6 +17,17 @@ func (w watcher) TokenChanged(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)
 
 // TokenGone implements auth.Observer.
 func (w watcher) TokenGone(id auth.TokenID) { w.b.recheckAll(w.b.users.of(id)) }
+
+// TokenLapsed implements auth.Observer: the account's log tells it [EXT-TOK-3].
+func (w watcher) TokenLapsed(k auth.Token) {
+	if w.b.observer == nil {
+		return
+	}
+	w.b.observer.Event(event.Record{
+		Code: event.TokenExpired, Account: int64(k.Account), Origin: event.Token, OriginID: int64(k.ID), Token: int64(k.ID),
+		Reason: "neither expire nor ttl holds any longer",
+	})
+}
 
 // AccountChanged implements auth.Observer: settings and limits act at once, and whatever
 // is blocked or gone ends.

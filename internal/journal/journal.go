@@ -117,14 +117,27 @@ func Open(c Config) (*Journal, error) {
 // Begin begins to tell live what is written from now on, and to count: it is called
 // once, when the broker is there.
 func (j *Journal) Begin(s Stage) {
-	j.idle.Add(1)
+	t := &j.teller
+	t.mu.Lock()
+	t.stage, t.minute = s, time.Now()
+	t.mu.Unlock()
+	t.begun.Store(true)
 	go j.tell(s)
+}
+
+// Hush ends telling and counting: it is called before the broker ends, and once.
+func (j *Journal) Hush() {
+	if j.teller.begun.CompareAndSwap(true, false) {
+		close(j.teller.stop)
+		<-j.teller.stopped
+	}
 }
 
 // Close writes what has come in, syncs it, and ends. The Store must still be open.
 func (j *Journal) Close() error {
 	var err error
 	j.closing.Do(func() {
+		j.Hush()
 		err = j.flush(true)
 		j.waiting.Lock()
 		j.waiting.closed = true

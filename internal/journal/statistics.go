@@ -80,9 +80,6 @@ func (t *teller) begin() int64 { return t.minute.Unix() * 1e6 }
 // endMinute stores the figures of the accounts that were not idle.
 func (j *Journal) endMinute(now time.Time) {
 	t := &j.teller
-	if !t.begun.Load() {
-		return
-	}
 	var put []event.Row
 	one := func(account auth.AccountID, u broker.Usage) bool {
 		if _, there := j.cfg.Directory.Account(account); !there {

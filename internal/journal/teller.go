@@ -15,6 +15,8 @@ import (
 // teller publishes what happens in accounts, within them.
 type teller struct {
 	batches chan []event.Record
+	stop    chan struct{}
+	stopped chan struct{}
 	begun   atomic.Bool
 	missed  atomic.Bool // records were left untold: the states of subaccounts may be others
 
@@ -37,6 +39,7 @@ type told struct {
 
 func (t *teller) init() {
 	t.batches = make(chan []event.Record, tellBatches)
+	t.stop, t.stopped = make(chan struct{}), make(chan struct{})
 	t.accounts = make(map[auth.AccountID]*told)
 }
 
@@ -58,21 +61,16 @@ func (t *teller) offer(records []taken) {
 
 // tell is the teller.
 func (j *Journal) tell(s Stage) {
-	defer j.idle.Done()
 	t := &j.teller
-	t.mu.Lock()
-	t.stage, t.minute = s, time.Now()
-	t.mu.Unlock()
-	t.begun.Store(true)
+	defer close(t.stopped)
 	tick := time.NewTicker(countEvery)
 	defer tick.Stop()
 	for {
 		select {
-		case list, more := <-t.batches:
-			if !more {
-				j.endMinute(time.Now())
-				return
-			}
+		case <-t.stop:
+			j.endMinute(time.Now())
+			return
+		case list := <-t.batches:
 			j.announce(s, list)
 		case now := <-tick.C:
 			j.count(s)

@@ -29,7 +29,6 @@ func (j *Journal) write() {
 	for {
 		select {
 		case <-j.stop:
-			close(j.teller.batches)
 			return
 		case <-j.wake:
 		case <-tick.C:
