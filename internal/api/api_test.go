@@ -74,7 +74,7 @@ func (d *dropper) DropAccounts(ids []auth.AccountID) (broker.Dropped, error) {
 
 // bench is an API under test, with the operator's key.
 type bench struct {
-	t         *testing.T
+	t         testing.TB
 	directory *auth.Directory
 	handler   http.Handler
 	store     *memory

@@ -45,7 +45,7 @@ type realBench struct {
 	low  bool
 }
 
-func newRealBench(t *testing.T, limits broker.Limits) *realBench {
+func newRealBench(t testing.TB, limits broker.Limits) *realBench {
 	t.Helper()
 	st := store.NewMemory()
 	d, err := auth.Open(auth.Config{}, st, nil)
@@ -70,7 +70,7 @@ func newRealBench(t *testing.T, limits broker.Limits) *realBench {
 
 // device is a client on a loop of its own.
 type device struct {
-	t     *testing.T
+	t     testing.TB
 	turn  *broker.Turn
 	link  broker.Link
 	tasks chan func(*broker.Turn)

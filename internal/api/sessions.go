@@ -115,12 +115,16 @@ func (s *server) picked(ctx context.Context, text string, yield func(broker.Sess
 		}
 		return missing, nil
 	}
-	trial := sel.begin()
+	holds := columnTest[broker.SessionInfo](sel)
+	if holds == nil {
+		trial := sel.begin()
+		holds = func(i *broker.SessionInfo) bool { return trial.holds(i) }
+	}
 	err = s.sessions.EachSession(account, sel.names(), func(i broker.SessionInfo) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		return !trial.holds(i) || yield(i)
+		return !holds(&i) || yield(i)
 	})
 	if err == nil {
 		err = ctx.Err()
@@ -157,6 +161,16 @@ func (s *server) getSessions(ctx context.Context, text string, p Page) (*output[
 		return nil, err
 	}
 	w := newWindow[broker.SessionInfo](p, text)
+	if text == "all" { // only those of the page are looked at
+		err := s.sessions.EachSession(callerOf(ctx).account, func(string) bool { return w.wanted() || w.pass(1) }, func(i broker.SessionInfo) bool {
+			w.put(i)
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		return w.answer(nil)
+	}
 	missing, err := s.picked(ctx, text, func(i broker.SessionInfo) bool {
 		w.put(i)
 		return true

@@ -14,7 +14,7 @@ import (
 
 // reader is a client of a stream that reads only when it is told to.
 type reader struct {
-	t     *testing.T
+	t     testing.TB
 	conn  net.Conn
 	lines *bufio.Scanner
 }

@@ -40,8 +40,11 @@ func (w *window[T]) wanted() bool {
 	return w.count >= w.page.Offset && len(w.items) < w.limit
 }
 
-// pass counts n items, none of which is on the page.
-func (w *window[T]) pass(n int) { w.count += n }
+// pass counts n items, none of which is on the page: it returns false.
+func (w *window[T]) pass(n int) bool {
+	w.count += n
+	return false
+}
 
 // answer is the page, with its place in the list where it is not all of it.
 func (w *window[T]) answer(errs []Error) (*output[T], error) {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"os"
@@ -672,5 +673,38 @@ func TestIDsByKind(t *testing.T) {
 			}
 			seen[int64(id)] = kind
 		}
+	}
+}
+
+// TestDisguiseIsReversible: ids lead back to what they stand for, and are those of the
+// HMAC that they were defined by [EXT-ACC-1].
+func TestDisguiseIsReversible(t *testing.T) {
+	secret := newSecret()
+	d := &Directory{secret: secret}
+	for n := range uint64(1000) {
+		n *= 1_099_511_627 // up to 2^40
+		id := d.Disguise(n)
+		if back, ok := d.Reveal(id); !ok || back != n {
+			t.Fatalf("%d is shown as %d, which leads to %d", n, id, back)
+		}
+	}
+	for _, id := range []int64{-1, 1 << idBits} {
+		if _, ok := d.Reveal(id); ok {
+			t.Errorf("%d leads somewhere", id)
+		}
+	}
+	var block [16]byte
+	block[7], block[15] = 3, 9
+	if want := binary.BigEndian.Uint64(mac(secret, string(block[:]))) & (1<<(idBits/2) - 1); feistel(secret, 3, 9) != want {
+		t.Errorf("the round function is not the HMAC")
+	}
+}
+
+// BenchmarkDisguise: what an id in a record of an event costs.
+func BenchmarkDisguise(b *testing.B) {
+	d := &Directory{secret: newSecret()}
+	b.ReportAllocs()
+	for b.Loop() {
+		d.Disguise(12345)
 	}
 }
