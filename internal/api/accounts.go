@@ -140,12 +140,12 @@ type accountDelete struct {
 
 type subaccountCreate struct {
 	ActingIn
-	Body []AccountFields `minItems:"1" maxItems:"1000"`
+	Body array[AccountFields]
 }
 
 type customerCreate struct {
 	ActingIn
-	Body []customerFields `minItems:"1" maxItems:"1000"`
+	Body array[customerFields]
 }
 
 // family is a path of accounts that have one parent: a caller's subaccounts, or the
@@ -167,8 +167,8 @@ var customers = family{"/platform/customers", "customers", event.Customer, func(
 }}
 
 func (s *server) registerAccounts() {
-	add(s, operation{"create-subaccounts", http.MethodPost, subaccounts.path, "Create accounts below this one", platformRight}, s.createSubaccounts)
-	add(s, operation{"create-customers", http.MethodPost, customers.path, "Create top-level accounts, each with a master token", platformRight}, s.createCustomers)
+	addArray[AccountFields](s, operation{"create-subaccounts", http.MethodPost, subaccounts.path, "Create accounts below this one", platformRight}, s.createSubaccounts)
+	addArray[customerFields](s, operation{"create-customers", http.MethodPost, customers.path, "Create top-level accounts, each with a master token", platformRight}, s.createCustomers)
 	for _, f := range []family{subaccounts, customers} {
 		add(s, operation{"list-" + f.noun, http.MethodGet, f.path, "List " + f.noun, platformRight},
 			func(ctx context.Context, in *accountList) (*output[auth.Account], error) {
@@ -217,11 +217,12 @@ func (s *server) getAccounts(ctx context.Context, f family, text string, p Page)
 }
 
 func (s *server) createSubaccounts(ctx context.Context, in *subaccountCreate) (*output[auth.Account], error) {
+	errs := in.Body.read(s)
+	list := in.Body.items
 	var items []auth.Account
-	var errs []Error
-	specs := make([]auth.AccountSpec, len(in.Body))
-	for i := range in.Body {
-		specs[i] = in.Body[i].spec()
+	specs := make([]auth.AccountSpec, len(list))
+	for i := range list {
+		specs[i] = list[i].spec()
 	}
 	made, err := s.directory.CreateAccounts(callerOf(ctx).account, specs, time.Now())
 	if err != nil {
@@ -229,11 +230,11 @@ func (s *server) createSubaccounts(ctx context.Context, in *subaccountCreate) (*
 	}
 	for i, m := range made {
 		if m.Err != nil {
-			errs = append(errs, itemField(describe(m.Err), i))
+			errs = append(errs, itemField(describe(m.Err), in.Body.places[i]))
 			continue
 		}
 		items = append(items, m.Account)
-		s.audit(ctx, event.Created, event.Subaccount, int64(m.Account.ID), in.Body[i])
+		s.audit(ctx, event.Created, event.Subaccount, int64(m.Account.ID), list[i])
 	}
 	return answer(items, errs)
 }
@@ -242,19 +243,20 @@ func (s *server) createCustomers(ctx context.Context, in *customerCreate) (*outp
 	if _, err := customers.parent(callerOf(ctx)); err != nil {
 		return nil, err
 	}
+	errs := in.Body.read(s)
+	list := in.Body.items
 	var items []createdCustomer
-	var errs []Error
-	specs := make([]auth.CustomerSpec, len(in.Body))
-	for i := range in.Body {
-		specs[i] = auth.CustomerSpec{Account: in.Body[i].spec(), Token: in.Body[i].tokenSpec()}
+	specs := make([]auth.CustomerSpec, len(list))
+	for i := range list {
+		specs[i] = auth.CustomerSpec{Account: list[i].spec(), Token: list[i].tokenSpec()}
 	}
 	for i, m := range s.directory.CreateCustomers(specs, time.Now()) {
 		if m.Err != nil {
-			errs = append(errs, itemField(describe(m.Err), i))
+			errs = append(errs, itemField(describe(m.Err), in.Body.places[i]))
 			continue
 		}
 		items = append(items, createdCustomer{m.Account, createdToken{m.Token, m.Key}})
-		s.audit(ctx, event.Created, event.Customer, int64(m.Account.ID), in.Body[i])
+		s.audit(ctx, event.Created, event.Customer, int64(m.Account.ID), list[i])
 	}
 	return answer(items, errs)
 }

@@ -326,7 +326,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/platform/tokens", `{`, 400, "body"},
 		{"POST", "/platform/tokens", `{}`, 400, "body"},
 		{"POST", "/platform/tokens", `[]`, 400, "body"},
-		{"POST", "/platform/tokens", ` null `, 400, "null"},
+		{"POST", "/platform/tokens", ` null `, 400, "array"},
 		{"PUT", "/platform/customer", `null`, 400, "null"},
 		{"PUT", "/platform/customer", `[]`, 400, "object"},
 		{"POST", "/platform/tokens", `[null]`, 400, "[0]"},
@@ -339,7 +339,7 @@ func TestBadRequests(t *testing.T) {
 		{"POST", "/platform/tokens", `[{"ttl":1,"ttl":2}]`, 400, `"ttl"`},
 		{"POST", "/platform/tokens", `[{"ttl":"1"}]`, 400, "ttl"},
 		{"POST", "/platform/tokens", `[{"ttl":1.5}]`, 400, "ttl"},
-		{"POST", "/platform/tokens", `[{"ttl":1e400}]`, 400, "body"},
+		{"POST", "/platform/tokens", `[{"ttl":1e400}]`, 400, "[0]: number 1e400"},
 		{"POST", "/platform/tokens", `[{"ttl":NaN}]`, 400, "body"},
 		{"POST", "/platform/tokens", `[{"ttl":1,"id":7}]`, 400, "id"},
 		{"POST", "/platform/tokens", `[{"ttl":1,"cid":7}]`, 400, "cid"},
@@ -398,6 +398,40 @@ func TestBadRequests(t *testing.T) {
 	}
 	if a := b.do(b.operator, "PATCH", "/platform/tokens", ""); !strings.Contains(a.header.Get("Allow"), "POST") {
 		t.Errorf("405 allows %q", a.header.Get("Allow"))
+	}
+}
+
+// TestItemByItem: what is wrong with one item of an array stops none of the others, and
+// each error has its place [EXT-REST-1].
+func TestItemByItem(t *testing.T) {
+	b := newBench(t)
+	for _, c := range []struct{ path, good, bad, names string }{
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":"x"}`, "ttl: "},
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":60,"tll":1}`, "tll: "},
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":60,"info":null}`, "info"},
+		{"/platform/tokens", `{"ttl":60}`, `{"info":"neither"}`, "ttl: "},
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":9223372036854775808}`, "ttl: "},
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":60,"access":{"type":7}}`, "access.type: "},
+		{"/platform/tokens", `{"ttl":60}`, `{"ttl":60,"access":{"type":2,"acl":[{"uri":"mqtt","topic":"#/a"}]}}`, "access.acl[0].topic: "},
+		{"/platform/tokens", `{"ttl":60}`, `7`, "expected object"},
+		{"/platform/subaccounts", `{"name":"a"}`, `{"settings":{"stamps":1}}`, "settings.stamps: "},
+		{"/platform/subaccounts", `{"settings":{"stamps":null}}`, `{"name":1}`, "name: "},
+		{"/platform/customers", `{}`, `{"token":{"key":"x"}}`, "token.key: "},
+		{"/platform/limits", `{"name":"l"}`, `{"mqtt_sessions":-2}`, "mqtt_sessions: "},
+	} {
+		a := b.do(b.operator, "POST", c.path, "["+c.bad+","+c.good+","+c.bad+","+c.good+"]")
+		if a.status != 200 || len(a.Result) != 2 || len(a.Errors) != 2 {
+			t.Errorf("%s %s: %d %s", c.path, c.bad, a.status, a.body)
+			continue
+		}
+		for i, e := range a.Errors {
+			if e.Code != 400 || !strings.HasPrefix(e.Reason, fmt.Sprintf("[%d]: ", 2*i)) || !strings.Contains(e.Reason, c.names) {
+				t.Errorf("%s %s: %+v", c.path, c.bad, e)
+			}
+		}
+		if a := b.do(b.operator, "POST", c.path, "["+c.bad+"]"); a.status != 400 {
+			t.Errorf("%s: all bad: %d %s", c.path, a.status, a.body)
+		}
 	}
 }
 

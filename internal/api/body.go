@@ -15,8 +15,8 @@ import (
 // maxDepth, and no key twice in an object, since readers disagree on which one counts.
 func decodeJSON(data []byte, v any) error {
 	// A body is decoded twice, into any to be validated and into its type: the
-	// first time does for the strictness. A messageList is decoded once, and its items
-	// are looked at one by one.
+	// first time does for the strictness. One whose items are
+	// looked into one by one is decoded once.
 	switch v.(type) {
 	case *any:
 		if string(bytes.TrimSpace(data)) == "null" {
@@ -25,7 +25,7 @@ func decodeJSON(data []byte, v any) error {
 		if err := checkJSON(data, nullRefused); err != nil {
 			return err
 		}
-	case *messageList:
+	case itemwise:
 		if err := checkJSON(data, nullPlain); err != nil {
 			return err
 		}

@@ -99,7 +99,11 @@ func init() {
 			status, errs = http.StatusBadRequest, nil
 		}
 		f := &Failure{}
-		for _, err := range errs {
+		for i, err := range errs {
+			if i == maxFaults {
+				f.Errors = append(f.Errors, Error{Code: status, Reason: "and " + strconv.Itoa(len(errs)-i) + " more"})
+				break
+			}
 			reason := message
 			if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 				reason = detail(d)

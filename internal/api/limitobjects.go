@@ -40,7 +40,7 @@ type limitPick struct {
 
 type limitCreate struct {
 	ActingIn
-	Body []limitFields `minItems:"1" maxItems:"1000"`
+	Body array[limitFields]
 }
 
 type limitChange struct {
@@ -65,7 +65,7 @@ func (s *server) registerLimits() {
 		func(ctx context.Context, in *limitPick) (*output[auth.Limit], error) {
 			return s.getLimits(ctx, in.Selector, in.Page)
 		})
-	add(s, operation{"create-limits", http.MethodPost, "/platform/limits", "Create limit objects", platformRight}, s.createLimits)
+	addArray[limitFields](s, operation{"create-limits", http.MethodPost, "/platform/limits", "Create limit objects", platformRight}, s.createLimits)
 	add(s, operation{"update-limits", http.MethodPut, "/platform/limits/{selector}", "Change given fields of limit objects", platformRight}, s.updateLimits)
 	add(s, operation{"delete-limits", http.MethodDelete, "/platform/limits/{selector}", "Delete limit objects that limit no account", platformRight}, s.deleteLimits)
 }
@@ -96,23 +96,24 @@ func (s *server) getLimits(ctx context.Context, text string, p Page) (*output[au
 }
 
 func (s *server) createLimits(ctx context.Context, in *limitCreate) (*output[auth.Limit], error) {
-	specs := make([]auth.LimitSpec, len(in.Body))
-	for i := range in.Body {
-		specs[i] = auth.LimitSpec(in.Body[i])
+	errs := in.Body.read(s)
+	list := in.Body.items
+	specs := make([]auth.LimitSpec, len(list))
+	for i := range list {
+		specs[i] = auth.LimitSpec(list[i])
 	}
 	made, err := s.directory.CreateLimits(callerOf(ctx).account, specs, time.Now())
 	if err != nil {
 		return nil, failure(err)
 	}
 	var items []auth.Limit
-	var errs []Error
 	for i, m := range made {
 		if m.Err != nil {
-			errs = append(errs, itemField(describe(m.Err), i))
+			errs = append(errs, itemField(describe(m.Err), in.Body.places[i]))
 			continue
 		}
 		items = append(items, m.Limit)
-		s.audit(ctx, event.Created, event.Limit, int64(m.Limit.ID), in.Body[i])
+		s.audit(ctx, event.Created, event.Limit, int64(m.Limit.ID), list[i])
 	}
 	return answer(items, errs)
 }

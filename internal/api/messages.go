@@ -156,8 +156,8 @@ func (s *server) decodeInto(schema *huma.Schema, field string, raw []byte, v any
 	var value any
 	if err := json.Unmarshal(raw, &value); err != nil {
 		reason := "is not valid JSON"
-		if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			reason = "a number is out of range"
+		if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			reason = shorten(e.Value) + " is out of range"
 		}
 		return fail(http.StatusBadRequest, strings.TrimPrefix(field+": ", ": ")+reason)
 	}

@@ -163,7 +163,7 @@ func TestRetainedFilters(t *testing.T) {
 		{"GET", "a", data(`{`), 400, "data: "},
 		{"GET", "a", data(`7`), 400, "data: "},
 		{"GET", "a", data(`{} {}`), 400, "data: is not valid JSON"},
-		{"GET", "a", data(`{"limit":1e999}`), 400, "data: a number is out of range"},
+		{"GET", "a", data(`{"limit":1e999}`), 400, "data: number 1e999 is out of range"},
 		{"GET", "a", data(`{"from":1}`), 400, "data.from: "},
 		{"GET", "a", data(`{"recursive":1}`), 400, "data.recursive: "},
 		{"GET", "a", data(`{"recursive":true,"recursive":false}`), 400, "data: "},

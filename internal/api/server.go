@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 
@@ -62,9 +63,10 @@ type server struct {
 	sessions  Sessions
 	streams   streams
 	journal   Journal
-	message   *huma.Schema // of messageFields
-	query     *huma.Schema // of queryFields
-	records   *huma.Schema // of recordFields
+	message   *huma.Schema                  // of messageFields
+	query     *huma.Schema                  // of queryFields
+	records   *huma.Schema                  // of recordFields
+	items     map[reflect.Type]*huma.Schema // of the items of arrays
 	mux       *http.ServeMux
 	api       huma.API
 	openapi   func() []byte
@@ -75,7 +77,7 @@ type server struct {
 func New(cfg Config) http.Handler {
 	s := &server{
 		directory: cfg.Directory, broker: cfg.Broker, sessions: cfg.Sessions, meter: cfg.Meter,
-		journal: cfg.Journal, cors: cors{cfg.Origins}, mux: http.NewServeMux(),
+		journal: cfg.Journal, cors: cors{cfg.Origins}, mux: http.NewServeMux(), items: map[reflect.Type]*huma.Schema{},
 	}
 	s.streams.init(cfg.Streams)
 	if cfg.Reserved == "" {

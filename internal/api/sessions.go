@@ -56,7 +56,7 @@ type sessionPick struct {
 
 type sessionCreate struct {
 	ActingIn
-	Body []sessionFields `minItems:"1" maxItems:"1000"`
+	Body array[sessionFields]
 }
 
 func (s *server) registerSessions() {
@@ -69,7 +69,7 @@ func (s *server) registerSessions() {
 		func(ctx context.Context, in *sessionPick) (*output[broker.SessionInfo], error) {
 			return s.getSessions(ctx, in.Selector, in.Page)
 		})
-	add(s, operation{"create-sessions", http.MethodPost, sessionsPath, "Create persistent sessions before their clients connect", tokenRight}, s.createSessions)
+	addArray[sessionFields](s, operation{"create-sessions", http.MethodPost, sessionsPath, "Create persistent sessions before their clients connect", tokenRight}, s.createSessions)
 	add(s, operation{"delete-sessions", http.MethodDelete, one, "End sessions and their connections", tokenRight}, s.deleteSessions)
 	add(s, operation{"disconnect-sessions", http.MethodPost, one + "/disconnect", "End the connections of sessions; the sessions stay", tokenRight}, s.disconnectSessions)
 	s.registerSubscriptions()
@@ -186,12 +186,13 @@ func (s *server) createSessions(ctx context.Context, in *sessionCreate) (*output
 	if err := c.manages(auth.POST); err != nil {
 		return nil, err
 	}
+	errs := in.Body.read(s)
+	list := in.Body.items
 	var items []broker.SessionInfo
-	var errs []Error
-	for i, f := range in.Body {
+	for i, f := range list {
 		made, err := s.createSession(ctx, c, &f)
 		if err != nil {
-			errs = append(errs, itemField(describe(err), i))
+			errs = append(errs, itemField(describe(err), in.Body.places[i]))
 			continue
 		}
 		items = append(items, made)

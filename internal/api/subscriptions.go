@@ -59,7 +59,7 @@ type subscriptionPick struct {
 
 type subscriptionCreate struct {
 	SessionPath
-	Body []subscriptionFields `minItems:"1" maxItems:"1000"`
+	Body array[subscriptionFields]
 }
 
 type subscriptionDelete struct {
@@ -77,7 +77,7 @@ func (s *server) registerSubscriptions() {
 		func(ctx context.Context, in *subscriptionPick) (*output[shownSubscription], error) {
 			return s.getSubscriptions(ctx, in)
 		})
-	add(s, operation{"create-subscriptions", http.MethodPost, all, "Subscribe sessions, online or not", tokenRight}, s.createSubscriptions)
+	addArray[subscriptionFields](s, operation{"create-subscriptions", http.MethodPost, all, "Subscribe sessions, online or not", tokenRight}, s.createSubscriptions)
 	add(s, operation{"delete-subscriptions", http.MethodDelete, all + "/{subscription}", "Unsubscribe sessions, online or not", tokenRight}, s.deleteSubscriptions)
 }
 
@@ -132,18 +132,18 @@ func (s *server) getSubscriptions(ctx context.Context, in *subscriptionPick) (*o
 
 // specs makes what the broker is given; what is wrong with an item stands in its place
 // of errs.
-func (s *server) specs(list []subscriptionFields) (specs []broker.SubscriptionSpec, places []int, errs []Error) {
-	for i := range list {
-		f := &list[i]
+func (s *server) specs(a *array[subscriptionFields]) (specs []broker.SubscriptionSpec, places []int, errs []Error) {
+	for i := range a.items {
+		f := &a.items[i]
 		err := checkField("topic", []byte(f.Topic))
 		if err == nil && f.NoLocal && strings.HasPrefix(f.Topic, "$share/") { // [EXT-SHR-5]
 			err = fieldFault("no_local", "is not possible with a shared subscription")
 		}
 		if err != nil {
-			errs = append(errs, itemField(describe(err), i))
+			errs = append(errs, itemField(describe(err), a.places[i]))
 			continue
 		}
-		places = append(places, i)
+		places = append(places, a.places[i])
 		specs = append(specs, broker.SubscriptionSpec{
 			Filter: f.Topic, ID: f.SubscriptionID, Account: auth.AccountID(f.Account),
 			Options: mqtt.SubscribeOptions{
@@ -160,7 +160,9 @@ func (s *server) createSubscriptions(ctx context.Context, in *subscriptionCreate
 	if err := c.manages(auth.POST); err != nil {
 		return nil, err
 	}
-	specs, places, errs := s.specs(in.Body)
+	malformed := in.Body.read(s)
+	specs, places, errs := s.specs(&in.Body)
+	errs = append(malformed, errs...)
 	ids, missing, err := s.pickedIDs(ctx, in.Selector)
 	if err != nil {
 		return nil, err

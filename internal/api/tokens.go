@@ -88,7 +88,7 @@ type tokenPick struct {
 
 type tokenCreate struct {
 	ActingIn
-	Body []tokenFields `minItems:"1" maxItems:"1000"`
+	Body array[tokenFields]
 }
 
 type tokenChange struct {
@@ -111,7 +111,7 @@ func (s *server) registerTokens() {
 		func(ctx context.Context, in *tokenPick) (*output[tokenView], error) {
 			return s.getTokens(ctx, in.Selector, in.Page)
 		})
-	add(s, operation{"create-tokens", http.MethodPost, "/platform/tokens", "Create tokens", platformRight}, s.createTokens)
+	addArray[tokenFields](s, operation{"create-tokens", http.MethodPost, "/platform/tokens", "Create tokens", platformRight}, s.createTokens)
 	add(s, operation{"update-tokens", http.MethodPut, "/platform/tokens/{selector}", "Change given fields of tokens", platformRight}, s.updateTokens)
 	add(s, operation{"delete-tokens", http.MethodDelete, "/platform/tokens/{selector}", "Delete tokens", platformRight}, s.deleteTokens)
 }
@@ -152,23 +152,24 @@ func (s *server) getTokens(ctx context.Context, text string, p Page) (*output[to
 }
 
 func (s *server) createTokens(ctx context.Context, in *tokenCreate) (*output[createdToken], error) {
-	specs := make([]auth.TokenSpec, len(in.Body))
-	for i := range in.Body {
-		specs[i] = in.Body[i].spec()
+	errs := in.Body.read(s)
+	list := in.Body.items
+	specs := make([]auth.TokenSpec, len(list))
+	for i := range list {
+		specs[i] = list[i].spec()
 	}
 	made, err := s.directory.CreateTokens(callerOf(ctx).account, specs, time.Now())
 	if err != nil {
 		return nil, failure(err)
 	}
 	var items []createdToken
-	var errs []Error
 	for i, m := range made {
 		if m.Err != nil {
-			errs = append(errs, itemField(describe(m.Err), i))
+			errs = append(errs, itemField(describe(m.Err), in.Body.places[i]))
 			continue
 		}
 		items = append(items, createdToken{m.Token, m.Key})
-		s.audit(ctx, event.Created, event.Token, int64(m.Token.ID), in.Body[i])
+		s.audit(ctx, event.Created, event.Token, int64(m.Token.ID), list[i])
 	}
 	return answer(items, errs)
 }
