@@ -22,6 +22,7 @@ const (
 	ofClient  = 'c' // client ids, groups, filters: nobody else
 	ofName    = 'n' // names and metadata of accounts: ancestors too
 	ofToken   = 't' // descriptions of tokens, rules, limits: nobody else
+	ofGiven   = 'g' // what an account above has given itself: it stands in that one's log too
 )
 
 // account is one incarnation of an account: one that is made anew in the place

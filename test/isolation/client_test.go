@@ -236,14 +236,15 @@ func settle(list []*client) {
 	}
 }
 
-// leave ends a connection, with a DISCONNECT or without, and waits for its end.
+// leave ends a connection, with a DISCONNECT or without, and waits until the broker
+// has closed it too.
 func (c *client) leave(politely bool) {
 	if politely {
 		c.append(wire.Disconnect(c.v, 0, nil))
 	}
 	c.flush()
 	if !politely {
-		c.conn.Close()
+		c.conn.(*net.TCPConn).CloseWrite()
 	}
 	select {
 	case <-c.done:

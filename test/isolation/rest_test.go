@@ -64,7 +64,7 @@ func (w *world) seen(a *account, what string, got answer) {
 	var header bytes.Buffer
 	got.header.Write(&header)
 	check := func(owner *account, class byte) {
-		if owner != a && (!owner.within(a) || class != ofMessage && class != ofName && class != '?') {
+		if owner != a && (!owner.within(a) || class != ofMessage && class != ofName && class != ofGiven && class != '?') {
 			w.failf("%s about %v shows the canary %q of %v: …%s…", what, a, class, owner, around(append(header.Bytes(), got.body...), owner))
 		}
 	}
@@ -133,7 +133,8 @@ func (w *world) foreign(random *rand.Rand, a, other *account) {
 	w.tell("%v asks %s %s of %v: %s, missing %s", a, method, kind, other, id, missing)
 	theirs, nobodys := ask(id), ask(missing)
 	w.seen(a, method+" "+kind, theirs)
-	if theirs.status/100 == 2 && !strings.Contains(kind, "messages") {
+	empty := string(bytes.TrimSpace(theirs.body)) == `{"result":[]}` // the log of a token that is gone or was never there
+	if theirs.status/100 == 2 && !strings.Contains(kind, "messages") && !empty {
 		w.failf("%v: %s %s of %v is answered with %d %s", a, method, kind, other, theirs.status, theirs.body)
 	}
 	for _, h := range []string{"Date", "Content-Length", "X-Request-Id"} {

@@ -107,7 +107,7 @@ func (w *world) settleIn(slot int) {
 }
 
 func (w *world) token(a *account, master, in, access string) string {
-	made := w.must(master, in, "POST", "/platform/tokens", fmt.Sprintf(`[{"info":%q,"ttl":86400,"metadata":{"m":%q},"access":%s}]`, a.canary(ofToken), a.canary(ofToken), access))
+	made := w.must(master, in, "POST", "/platform/tokens", fmt.Sprintf(`[{"info":%q,"ttl":86400,"metadata":{"m":%q},"access":%s}]`, a.canary(ofGiven), a.canary(ofGiven), access))
 	key, _ := made["key"].(string)
 	return key
 }
