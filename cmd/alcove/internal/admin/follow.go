@@ -20,6 +20,7 @@ import (
 
 	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/client"
+	"alcove/internal/event"
 	"alcove/internal/mqtt"
 )
 
@@ -172,7 +173,7 @@ func (f *following) connected(ctx context.Context, e client.Endpoint, key string
 	if err != nil {
 		return refusedForGood(err), followError(err)
 	}
-	defer c.Close()
+	defer f.leave(ctx, c)
 	want := client.Filter{Filter: f.topics()}
 	ack, err := c.Subscribe(ctx, client.Subscription{Filters: []client.Filter{want}})
 	if err != nil {
@@ -201,10 +202,15 @@ func (f *following) connected(ctx context.Context, e client.Endpoint, key string
 			return true, err
 		}
 	}
+	return true, nil
+}
+
+// leave says goodbye, which has its own time: ctx may be over.
+func (f *following) leave(ctx context.Context, c *client.Client) {
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
-	_ = c.Disconnect(bye, &mqtt.Disconnect{})
-	return true, nil
+	_ = c.Disconnect(bye, &mqtt.Disconnect{}) // it may be gone already
+	c.Close()
 }
 
 // refusedForGood reports whether another attempt would be refused too.
@@ -262,6 +268,10 @@ func (f *following) showPast(ctx context.Context) error {
 	})
 	for _, raw := range found[max(0, len(found)-f.last):] {
 		f.past[string(compact(raw))] = true
+		var i item
+		if json.Unmarshal(raw, &i) == nil && life(i) != "" {
+			f.past[life(i)] = true
+		}
 		if err := f.sink.add(raw); err != nil {
 			return err
 		}
@@ -270,23 +280,28 @@ func (f *following) showPast(ctx context.Context) error {
 }
 
 // show shows a record that came. What tells of a session's life, {"new":…} and
-// {"old":…}, is given the fields that its topic has.
+// {"old":…}, is made a record as the log has it.
 func (f *following) show(m *client.Message) error {
 	raw := json.RawMessage(m.Payload)
 	if !json.Valid(raw) {
 		return nil
 	}
 	raw = compact(raw)
-	if f.past[string(raw)] {
-		delete(f.past, string(raw))
-		return nil
-	}
 	var i item
 	if err := json.Unmarshal(raw, &i); err != nil {
 		return nil // not an object: no record
 	}
+	key := string(raw)
 	if i["event_code"] == nil {
-		raw = lifeCycle(m, i)
+		raw = lifeCycle(m, raw, i)
+		if err := json.Unmarshal(raw, &i); err != nil {
+			return nil
+		}
+		key = life(i)
+	}
+	if f.past[key] {
+		delete(f.past, key)
+		return nil
 	}
 	f.received++
 	if err := f.sink.add(raw); err != nil {
@@ -295,32 +310,44 @@ func (f *following) show(m *client.Message) error {
 	return f.sink.flush()
 }
 
-// lifeCycle makes a record of flespi/log/mqtt/sessions/{id}/{event} [EXT-LOG-2].
-func lifeCycle(m *client.Message, i item) json.RawMessage {
+// life names the begin or the end of a session, of which there is one each; "" for
+// everything else.
+func life(i item) string {
+	code := event.Code(i.number("event_code"))
+	if i.text("origin_type") != event.Session.String() || code != event.Created && code != event.Deleted {
+		return ""
+	}
+	return code.Name() + " " + i.text("origin_id")
+}
+
+// lifeCycle makes a record of what is told under
+// flespi/log/mqtt/sessions/{id}/{event} [EXT-LOG-2].
+func lifeCycle(m *client.Message, raw json.RawMessage, i item) json.RawMessage {
+	record := map[string]any{"item": raw}
 	levels := strings.Split(m.Topic, "/")
-	record := map[string]any{"event": levels[len(levels)-1]}
 	if n := len(levels); n >= 6 {
 		record["origin_type"] = strings.Join(levels[2:n-2], "/")
-		record["origin_id"] = levels[n-2]
+		record["origin_id"], _ = strconv.ParseInt(levels[n-2], 10, 64)
+	}
+	for _, e := range event.Dictionary() {
+		if e.Name == levels[len(levels)-1] {
+			record["event_code"] = e.Code
+		}
 	}
 	for name, value := range m.Props.User.All() {
-		if string(name) == "timestamp" && json.Valid(value) {
-			record["timestamp"] = json.RawMessage(value)
+		if s := string(name); (s == "timestamp" || s == "cid") && json.Valid(value) {
+			record[s] = json.RawMessage(value)
 		}
 	}
-	for _, field := range []string{"new", "old"} {
-		if i[field] == nil {
-			continue
-		}
-		record[field] = i[field]
+	for _, side := range []string{"new", "old"} {
 		var session item
-		if json.Unmarshal(i[field], &session) == nil && session["client_id"] != nil {
+		if json.Unmarshal(i[side], &session) == nil && session["client_id"] != nil {
 			record["client_id"] = session["client_id"]
 		}
 	}
-	raw, err := json.Marshal(record)
+	made, err := json.Marshal(record)
 	if err != nil {
 		return json.RawMessage("{}")
 	}
-	return raw
+	return made
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"alcove/cmd/alcove/internal/remote"
+	"alcove/cmd/alcove/internal/screen"
 	"alcove/internal/event"
 )
 
@@ -34,9 +35,6 @@ var logColumns = []column{
 // eventOf is the name of a record's event, or its number where there is none.
 func eventOf(i item) string {
 	code := int(i.number("event_code"))
-	if name := i.text("event"); name != "" {
-		return name
-	}
 	if name := event.Code(code).Name(); name != "" {
 		return name
 	}
@@ -50,6 +48,9 @@ func originOf(i item) string {
 	}
 	return origin
 }
+
+// shownItem is how many columns of what was changed a table has; JSON has all of it.
+const shownItem = 100
 
 // detailOf gathers what else a record tells.
 func detailOf(i item) string {
@@ -69,10 +70,8 @@ func detailOf(i item) string {
 			parts = append(parts, field+" "+i.text(field))
 		}
 	}
-	for _, field := range []string{"item", "new", "old"} {
-		if text := i.text(field); text != "" {
-			parts = append(parts, text)
-		}
+	if text := i.text("item"); text != "" {
+		parts = append(parts, screen.Cut(screen.Cell(text), shownItem))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -332,14 +331,14 @@ func newLogCalculate(t *tool) *cobra.Command {
 			if filter != "" {
 				body["filter"] = filter
 			}
-			s := t.sink(cmd.OutOrStdout(), nil)
+			s := t.sink(cmd.OutOrStdout(), []column{shown("BEGIN", "timestamp"), shown("CODE", "event_code"), {"EVENT", eventOf}, shown("COUNT", "count")})
 			q := remote.Request{Method: "POST", Path: "/mqtt/logs/calculate", Body: body}
 			_, err := t.Do(cmd.Context(), q, s.add)
 			return s.finish(err)
 		},
 	}
 	r.addFlags(cmd)
-	cmd.Flags().StringVar(&every, "period", "", "length of a period, such as 1h")
+	cmd.Flags().StringVar(&every, "period", "", "length of a period, such as 1h (default: all in one)")
 	cmd.Flags().StringVar(&filter, "filter", "", "only records for which this `expression` is true")
 	return cmd
 }

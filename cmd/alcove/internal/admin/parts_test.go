@@ -236,8 +236,8 @@ func TestLifeCycle(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"new":{"client_id":"dev"}}`), &i); err != nil {
 		t.Fatal(err)
 	}
-	want := `{"client_id":"dev","event":"created","new":{"client_id":"dev"},"origin_id":"17","origin_type":"mqtt/sessions","timestamp":1700000000.000001}`
-	if got := lifeCycle(m, i); string(got) != want {
+	want := `{"client_id":"dev","event_code":1,"item":{"new":{"client_id":"dev"}},"origin_id":17,"origin_type":"mqtt/sessions","timestamp":1700000000.000001}`
+	if got := lifeCycle(m, json.RawMessage(`{"new":{"client_id":"dev"}}`), i); string(got) != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 	f := following{tool: &tool{}, part: "mqtt", filter: "event_code == 530 & a/b + 1"}
