@@ -161,7 +161,7 @@ func (in *intake) drain(dst []taken) []taken {
 	in.mu.Unlock()
 	dst = append(dst, list...)
 	clear(list)
-	if cap(list) <= intakeRecords {
+	if cap(list) <= recordsKept {
 		in.mu.Lock()
 		if in.spare == nil {
 			in.spare = list[:0]

@@ -9,6 +9,8 @@ const (
 	// comes every flushEvery; what is over it is summed up by class.
 	intakeRecords = 4096
 	flushEvery    = 100 * time.Millisecond
+	// recordsKept is the size up to which the room for records is kept after a burst.
+	recordsKept = 256
 	// kindsPerClass is how many kinds of one account and code are told apart in a
 	// second, kindsPerIntake how many of all; classesPerIntake bounds the classes, and
 	// what is over that is only counted.

@@ -68,7 +68,7 @@ func (j *Journal) round(now time.Time) {
 	}
 	j.complain(err, now)
 	j.teller.offer(w.records)
-	if clear(w.records); cap(w.records) > 4*intakeRecords {
+	if clear(w.records); cap(w.records) > recordsKept {
 		w.records = nil
 	}
 }
