@@ -118,7 +118,7 @@ func (r *resource) sure(sel selection, a action) bool {
 
 // ask counts what is selected and lets it be confirmed.
 func (r *resource) ask(cmd *cobra.Command, t *tool, path string, sel selection, a action) error {
-	total, several, verb, drops := 0, false, a.verb, ""
+	total, several, drops := 0, false, ""
 	if a.method == "DELETE" {
 		drops = r.drops
 	}
@@ -132,5 +132,5 @@ func (r *resource) ask(cmd *cobra.Command, t *tool, path string, sel selection, 
 	if total == 0 || certain {
 		return err // errors of single items come again with the action
 	}
-	return confirm(cmd, fmt.Sprintf("%s %s%s?", verb, plural(total, r.noun), strings.TrimSuffix(drops, ",")))
+	return confirm(cmd, a.verb+" "+plural(total, r.noun)+drops+"?")
 }

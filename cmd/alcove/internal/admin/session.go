@@ -1,10 +1,6 @@
 package admin
 
-import (
-	"encoding/json"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 var sessionFields = []field{
 	{"client_id", words, "the Client Identifier"},
@@ -74,11 +70,4 @@ func (r *resource) newDisconnect(t *tool) *cobra.Command {
 	}
 	addYes(cmd, &yes)
 	return cmd
-}
-
-// sessionOf is the id of the session that an answer about a subscription names.
-func sessionOf(raw json.RawMessage) item {
-	var i item
-	_ = json.Unmarshal(raw, &i) // no fields, then
-	return i
 }

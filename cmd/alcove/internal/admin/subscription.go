@@ -173,7 +173,10 @@ func (t *tool) changeSubscriptions(cmd *cobra.Command, sessions *resource, args 
 		if t.quiet() {
 			return s.add(raw)
 		}
-		i := sessionOf(raw)
+		var i item
+		if err := json.Unmarshal(raw, &i); err != nil {
+			return fmt.Errorf("the broker's answer: %w", err)
+		}
 		_, err := fmt.Fprintln(cmd.OutOrStdout(), screen.Cell("session "+i.text("session_id")+" "+c.done+" "+i.text("topic")))
 		return err
 	}
