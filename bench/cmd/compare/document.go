@@ -109,6 +109,24 @@ var databaseFigures = []struct {
 	{"all deleted by one message, per second", "", func(s *sample) float64 { return s.DeletedPerS }, count},
 }
 
+// tenancyFigures are the rows of the section about accounts.
+var tenancyFigures = []struct {
+	scenario, what, goal string
+	of                   func(*sample) float64
+	show                 func(float64) string
+}{
+	{"tenants", "accounts with a token created by REST, in arrays of 1,000, per second", "", func(s *sample) float64 { return s.AccountsPerS }, count},
+	{"tenants", "the same, CPU each, µs", "", func(s *sample) float64 { return s.CPUPerAccount }, number},
+	{"tenants", "tokens created by REST, in arrays of 1,000, per second", "10,000", func(s *sample) float64 { return s.TokensPerS }, count},
+	{"tenants", "the same, CPU each, µs", "", func(s *sample) float64 { return s.CPUPerToken }, number},
+	{"tenants", "memory of an idle account with its token, bytes", "at most 1,024", func(s *sample) float64 { return s.RSSPerAccount }, count},
+	{"neighbour", "p99 of an account's 1,000 messages a second, alone, µs", "", func(s *sample) float64 { return s.QuietP99 }, number},
+	{"neighbour", "beside an account that floods at ten times its limit, µs", "at most twice as much", func(s *sample) float64 { return s.LimitedP99 }, number},
+	{"neighbour", "messages a second taken from that one, whose limit is 1,000", "", func(s *sample) float64 { return s.LimitedPerS }, count},
+	{"neighbour", "beside an account without a limit that publishes much, µs", "", func(s *sample) float64 { return s.FloodedP99 }, number},
+	{"neighbour", "messages a second taken from that one", "", func(s *sample) float64 { return s.FloodedPerS }, count},
+}
+
 // markdown writes the whole document.
 func (t table) markdown(o options, makers []*maker) string {
 	var b strings.Builder
@@ -143,6 +161,7 @@ func (t table) markdown(o options, makers []*maker) string {
 	}
 	b.WriteString(t.dialect())
 	b.WriteString(t.database())
+	b.WriteString(t.tenants())
 	b.WriteString("\n## Correctness\n\nEvery message carries a sequence number. A message that a filter, a selector or a group " +
 		"should have kept from a subscriber counts as an error, as does a fingerprint that changes its member. ")
 	b.WriteString("Sum over all runs of what was lost, duplicated, out of order or failed:\n\n")
@@ -185,6 +204,22 @@ func (t table) database() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.what, f.show(durable.median(f.of)), f.show(memory.median(f.of)), f.goal)
 	}
 	return b.String()
+}
+
+// tenants tells what accounts cost and what they feel of each other; nothing where that
+// was not measured.
+func (t table) tenants() string {
+	var b strings.Builder
+	for _, f := range tenancyFigures {
+		if v := t.alcove(f.scenario, f.of); !math.IsNaN(v) {
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", f.what, f.show(v), f.goal)
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "\n## Accounts\n\nMemory is the growth of the whole process, the store's write buffer included. " +
+		"`make bench-micro` measures a login and a record of the log.\n\n| | alcove | goal |\n|---|---:|---|\n" + b.String()
 }
 
 // signed is number for a figure that may be negative.

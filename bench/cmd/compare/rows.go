@@ -39,6 +39,9 @@ var (
 // databaseTime bounds a sample of ten million retained messages.
 const databaseTime = 30 * time.Minute
 
+// tenantsTime bounds a sample of a hundred thousand accounts.
+const tenantsTime = 10 * time.Minute
+
 // rows are those of the usual table, in their order.
 var rows = []row{
 	{name: "r13"}, {name: "pair"}, {name: "fan500"}, {name: "fanin"},
@@ -56,6 +59,8 @@ var rows = []row{
 	{name: "subs-exact"}, {name: "subs-wild"}, {name: "connect"},
 	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
 	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
+	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime},
+	{name: "neighbour", brokers: alcoveOnly, rest: true, limit: tenantsTime},
 }
 
 // defaultScenarios are the names of all rows.

@@ -32,6 +32,21 @@ type sample struct {
 	FirstError    string  `json:"first_error"`
 	OwnProperties int     `json:"own_properties"`
 	stored
+	tenancy
+}
+
+// tenancy are a sample's figures of accounts.
+type tenancy struct {
+	AccountsPerS  float64 `json:"accounts_per_s"`
+	CPUPerAccount float64 `json:"cpu_us_per_account"`
+	TokensPerS    float64 `json:"tokens_per_s"`
+	CPUPerToken   float64 `json:"cpu_us_per_token"`
+	RSSPerAccount float64 `json:"rss_per_account_bytes"`
+	QuietP99      float64 `json:"alone_p99_us"`
+	LimitedP99    float64 `json:"beside_limited_p99_us"`
+	LimitedPerS   float64 `json:"limited_taken_per_s"`
+	FloodedP99    float64 `json:"beside_unlimited_p99_us"`
+	FloodedPerS   float64 `json:"unlimited_taken_per_s"`
 }
 
 // stored are a sample's figures of retained messages as a database.

@@ -172,8 +172,10 @@ func TestDialect(t *testing.T) {
 	results.add("shared", "alcove", &sample{CPUPerPublish: 0.35})
 	results.add("retained-db", "alcove", &sample{Count: 10_000_000, PayloadBytes: 64, InPerS: 1, stored: stored{StoredPerS: 200_000, SelectP50: 81.2}})
 	results.add("retained-db-memory", "alcove", &sample{Count: 10_000_000, PayloadBytes: 64, stored: stored{StoredPerS: 700_000, RSSPerRetained: 123}})
+	results.add("neighbour", "alcove", &sample{tenancy: tenancy{QuietP99: 400, LimitedP99: 500}})
 	text := results.markdown(o, makers)
 	for _, want := range []string{
+		"| beside an account that floods at ten times its limit, µs | 500 | at most twice as much |",
 		"--retained 10000000",
 		"| filter-1 | 1.20 | – | – |",
 		"µs a message | 0.800 | at most 1 |",
@@ -188,12 +190,12 @@ func TestDialect(t *testing.T) {
 			t.Errorf("the document lacks %q:\n%s", want, text)
 		}
 	}
-	for _, never := range []string{"v5-r13 by r13", "QoS 1 |", "## Messages in", "NaN"} {
+	for _, never := range []string{"v5-r13 by r13", "QoS 1 |", "## Messages in", "NaN", "tokens created by REST"} {
 		if strings.Contains(text, never) {
 			t.Errorf("the document has %q, which nobody measured:\n%s", never, text)
 		}
 	}
-	if text := (table{}).markdown(o, makers); strings.Contains(text, "What the dialect costs") || strings.Contains(text, "as a database") {
+	if text := (table{}).markdown(o, makers); strings.Contains(text, "What the dialect costs") || strings.Contains(text, "as a database") || strings.Contains(text, "## Accounts") {
 		t.Errorf("sections without figures:\n%s", text)
 	}
 }
