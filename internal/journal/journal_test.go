@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -330,6 +331,7 @@ func TestQueriesLikeAList(t *testing.T) {
 
 // stage is a broker of one account.
 type stage struct {
+	mu      sync.Mutex
 	account auth.AccountID
 	usage   broker.Usage
 	told    []string
@@ -338,19 +340,32 @@ type stage struct {
 func (s *stage) Active(id auth.AccountID) bool { return id == s.account }
 
 func (s *stage) Announce(id auth.AccountID, list []broker.Announcement) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, a := range list {
 		s.told = append(s.told, fmt.Sprintf("%s=%s", a.Topic, a.Payload))
 	}
 }
 
 func (s *stage) Usage(id auth.AccountID) broker.Usage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if id == s.account {
 		return s.usage
 	}
 	return broker.Usage{}
 }
 
-func (s *stage) EachUsage(f func(auth.AccountID, broker.Usage) bool) { f(s.account, s.usage) }
+// does changes what the account has done.
+func (s *stage) does(f func(u *broker.Usage)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.usage)
+}
+
+func (s *stage) EachUsage(f func(auth.AccountID, broker.Usage) bool) {
+	f(s.account, s.Usage(s.account))
+}
 
 // [EXT-LOG-3] Counters are told once a second at most, and only the changed ones.
 func TestCounters(t *testing.T) {
@@ -370,7 +385,7 @@ func TestCounters(t *testing.T) {
 		if len(s.told) != first {
 			t.Errorf("told again: %v", s.told[first:])
 		}
-		s.usage.Published, s.usage.Online = 7, 1
+		s.does(func(u *broker.Usage) { u.Published, u.Online = 7, 1 })
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		if got := strings.Join(s.told[first:], " "); got != "state/platform/customer/counters/mqtt_sessions_online=1 state/platform/customer/counters/mqtt_messages=7" {
@@ -388,7 +403,7 @@ func TestStatistics(t *testing.T) {
 		s := &stage{account: auth.AccountID(b.account)}
 		b.journal.Begin(s)
 		for range 3 {
-			s.usage.Published += 10
+			s.does(func(u *broker.Usage) { u.Published += 10 })
 			time.Sleep(5 * time.Minute)
 		}
 		read := func(q event.Query) (all []string) {
@@ -410,7 +425,7 @@ func TestStatistics(t *testing.T) {
 				t.Error(line)
 			}
 		}
-		s.usage.Published++
+		s.does(func(u *broker.Usage) { u.Published++ })
 		turned := read(event.Query{Reverse: true})
 		if len(turned) != 4 || !strings.Contains(turned[0], `"mqtt_messages":1,`) || turned[3] != got[0] || turned[1] != got[2] {
 			t.Errorf("turned about: %v", turned)
