@@ -98,12 +98,15 @@ func (r *realBench) attach(key, id string) (*device, error) {
 	var idle sync.WaitGroup
 	idle.Go(func() {
 		for f := range d.tasks {
+			if f == nil { // the end; what is posted later is left
+				return
+			}
 			d.turn.Begin(time.Now())
 			f(d.turn)
 			d.turn.End()
 		}
 	})
-	r.t.Cleanup(func() { close(d.tasks); idle.Wait() })
+	r.t.Cleanup(func() { d.tasks <- nil; idle.Wait() })
 	grant, err := r.directory.LoginKey(key, netip.Addr{}, time.Now())
 	if err != nil {
 		return nil, err

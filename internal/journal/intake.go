@@ -15,7 +15,10 @@ type intake struct {
 	spare   []taken // the writer gives it back
 	last    int64   // the time of the last record: each has its own, and they grow
 
-	// Of the present second.
+	stir chan struct{} // rings the writer where nothing was there before
+
+	// Of the present second, which begins with its first record.
+	begun   int64         // UNIX microseconds
 	kinds   map[kind]*sum // nil: there was one record, which is kept already
 	classes map[class]*state
 }
@@ -57,7 +60,8 @@ func (s *sum) add(r *event.Record) {
 	s.count += max(1, r.Count)
 }
 
-func (in *intake) init() {
+func (in *intake) init(stir chan struct{}) {
+	in.stir = stir
 	in.kinds, in.classes = make(map[kind]*sum), make(map[class]*state)
 }
 
@@ -100,6 +104,9 @@ func (in *intake) take(r *event.Record, k kind, now int64) bool {
 	}
 	c := in.classes[k.class]
 	if c == nil {
+		if len(in.classes) == 0 {
+			in.begun = now
+		}
 		if len(in.classes) >= classesPerIntake {
 			return false
 		}
@@ -121,16 +128,24 @@ func (in *intake) push(r *event.Record, now int64, audit bool) {
 	in.last = max(now, in.last+1)
 	t := taken{*r, audit}
 	t.Time = in.last
-	in.pending = append(in.pending, t)
+	if in.pending = append(in.pending, t); len(in.pending) == 1 {
+		select {
+		case in.stir <- struct{}{}:
+		default:
+		}
+	}
 }
 
-// summary ends the second: what was left out of it comes in as one record for each kind,
-// and one for what was over the bounds of a class.
-func (in *intake) summary(now int64) {
+// summary ends the second, once it is over: what was left out of it comes in as one record for each kind,
+// and one for what was over the bounds of a class. It tells whether one still runs.
+func (in *intake) summary(now int64) (running bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if len(in.kinds) == 0 && len(in.classes) == 0 {
-		return
+	if len(in.classes) == 0 {
+		return false
+	}
+	if d := now - in.begun; d >= 0 && d < second {
+		return true
 	}
 	for _, s := range in.kinds {
 		if s != nil {
@@ -151,7 +166,11 @@ func (in *intake) summary(now int64) {
 	}
 	clear(in.kinds)
 	clear(in.classes)
+	return false
 }
+
+// second is one, in microseconds.
+const second = int64(1e6)
 
 // drain takes the records that have come in.
 func (in *intake) drain(dst []taken) []taken {

@@ -60,7 +60,8 @@ type Journal struct {
 	auditor chan struct{} // a place for each caller of Audit
 	lost    atomic.Uint64 // records that found no place at all
 
-	wake    chan struct{}
+	stir    chan struct{} // rings the writer: it comes within flushEvery
+	wake    chan struct{} // rings the writer: it comes at once
 	stop    chan struct{}
 	closing sync.Once
 	idle    sync.WaitGroup
@@ -99,11 +100,12 @@ func Open(c Config) (*Journal, error) {
 	j := &Journal{
 		cfg: c, seed: maphash.MakeSeed(),
 		auditor: make(chan struct{}, audits),
+		stir:    make(chan struct{}, 1),
 		wake:    make(chan struct{}, 1), stop: make(chan struct{}),
 		shelves: make(map[int64]*shelf),
 	}
 	for i := range j.intakes {
-		j.intakes[i].init()
+		j.intakes[i].init(j.stir)
 	}
 	j.teller.init()
 	if err := j.load(); err != nil {

@@ -11,34 +11,45 @@ import (
 type writer struct {
 	records  []taken
 	values   []byte
-	second   int64 // UNIX s, of the last summary
 	synced   time.Time
 	unsynced bool
-	swept    time.Time
 	lost     uint64
 	failed   time.Time // when a failure was told last
 }
 
-// write is the writer.
+// write is the writer. It sleeps while nothing comes in.
 func (j *Journal) write() {
 	defer j.idle.Done()
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
-	w := &j.writer
-	w.synced, w.swept, w.second = time.Now(), time.Now(), time.Now().Unix()
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
+	clock := time.NewTimer(flushEvery)
+	defer clock.Stop()
+	j.writer.synced = time.Now()
+	armed := true // the clock is
 	for {
 		select {
 		case <-j.stop:
 			return
+		case <-j.stir:
+			if !armed {
+				armed = true
+				clock.Reset(flushEvery)
+			}
+			continue
+		case now := <-sweep.C:
+			j.sweep(now.UnixMicro())
 		case <-j.wake:
-		case <-tick.C:
+		case <-clock.C:
 		}
-		j.round(time.Now())
+		if armed = j.round(time.Now()); armed {
+			clock.Reset(flushEvery)
+		}
 	}
 }
 
-// round writes what has come in, and tells those who wait for it.
-func (j *Journal) round(now time.Time) {
+// round writes what has come in, and tells those who wait for it. It tells whether there
+// is more to do soon, though nothing comes in: a second to sum up, or a sync.
+func (j *Journal) round(now time.Time) (more bool) {
 	w := &j.writer
 	j.waiting.Lock()
 	waiters := j.waiting.list
@@ -48,18 +59,9 @@ func (j *Journal) round(now time.Time) {
 	for i := range waiters {
 		sync = sync || waiters[i].sync
 	}
-	if s := now.Unix(); s != w.second {
-		w.second = s
-		for i := range j.intakes {
-			j.intakes[i].summary(now.UnixMicro())
-		}
-	}
-	if now.Sub(w.swept) >= sweepEvery {
-		w.swept = now
-		j.sweep(now.UnixMicro())
-	}
 	w.records = w.records[:0]
 	for i := range j.intakes {
+		more = j.intakes[i].summary(now.UnixMicro()) || more
 		w.records = j.intakes[i].drain(w.records)
 	}
 	err := j.store(w.records, now, sync)
@@ -71,6 +73,7 @@ func (j *Journal) round(now time.Time) {
 	if clear(w.records); cap(w.records) > recordsKept {
 		w.records = nil
 	}
+	return more || w.unsynced && err == nil
 }
 
 // complain tells the operator, once a minute, that records could not be stored.
