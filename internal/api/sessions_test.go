@@ -360,7 +360,7 @@ func TestSessionsMeetConnects(t *testing.T) {
 	for worker := range 3 {
 		all.Go(func() {
 			for i := range 40 {
-				id := fmt.Sprintf("c%d", (worker+i)%12)
+				id := fmt.Sprintf("c%d", (worker+i)%30)
 				d, err := r.attach(r.operator, id)
 				if err != nil { // a newer one was quicker
 					continue
@@ -373,7 +373,7 @@ func TestSessionsMeetConnects(t *testing.T) {
 	for worker := range 3 {
 		all.Go(func() {
 			for i := range 40 {
-				path := by(fmt.Sprintf("c%d", (worker*2+i)%12))
+				path := by(fmt.Sprintf("c%d", (worker*2+i)%30))
 				switch i % 5 {
 				case 0:
 					r.do(r.operator, "DELETE", path, "")

@@ -3,8 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,10 +13,33 @@ import (
 	"alcove/internal/mqtt"
 )
 
+// page is an answer that is read while it is written.
+type page struct {
+	header http.Header
+	mu     sync.Mutex
+	body   strings.Builder
+}
+
+func (p *page) Header() http.Header { return p.header }
+func (p *page) WriteHeader(int)     {}
+func (p *page) Flush()              {}
+
+func (p *page) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.body.Write(b)
+}
+
+func (p *page) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.body.String()
+}
+
 // TestEventWriter: what goes out of a stream, and when [EXT-REST-8].
 func TestEventWriter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		out := httptest.NewRecorder()
+		out := &page{header: http.Header{}}
 		o := newStreamOutlet(http.NewResponseController(out))
 		ctx, cancel := context.WithCancel(t.Context())
 		ending, done := make(chan struct{}), make(chan struct{})
@@ -28,10 +51,10 @@ func TestEventWriter(t *testing.T) {
 		wrote := func(want string) {
 			t.Helper()
 			synctest.Wait()
-			if got := out.Body.String()[seen:]; got != want {
+			if got := out.text()[seen:]; got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
-			seen = out.Body.Len()
+			seen = len(out.text())
 		}
 		wrote("")
 		time.Sleep(2*streamIdle + time.Second)
@@ -47,7 +70,7 @@ func TestEventWriter(t *testing.T) {
 		time.Sleep(streamIdle / 2)
 		send(m)
 		synctest.Wait()
-		seen = out.Body.Len()
+		seen = len(out.text())
 		time.Sleep(streamIdle * 3 / 4)
 		wrote("") // quiet counts from the last event
 		o.End(nil, mqtt.NotAuthorized, "the token is gone")

@@ -2,9 +2,11 @@ package api
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -110,9 +112,16 @@ func TestStreamSlow(t *testing.T) {
 	id, key := r.token(r.operator, `{"ttl":60,"access":{"type":0}}`)
 	x := r.stream(key, "%23")
 	x.until("retry:")
-	body := `{"topic":"t","payload":"` + strings.Repeat("x", 1<<20) + `"}`
-	for range 40 { // 40 MB: more than any socket's buffer
-		r.ok(r.operator, "POST", "/mqtt/messages", body)
+	grant, err := r.directory.LoginKey(r.operator, netip.Addr{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []broker.Submission{{Topic: []byte("t"), Payload: bytes.Repeat([]byte("x"), 1<<20)}}
+	send := func() {
+		r.real.Submit(t.Context(), broker.Submitter{Grant: grant, Account: grant.Account}, list)
+	}
+	for range 24 { // 24 MB: more than any socket's buffer
+		send()
 	}
 	if got := x.until("event: dropped"); got == "" {
 		t.Error("nothing was dropped")
@@ -120,8 +129,8 @@ func TestStreamSlow(t *testing.T) {
 	if got := x.until("data: "); !strings.HasPrefix(got, `data: {"count":`) {
 		t.Errorf("%.100s", got)
 	}
-	for range 40 {
-		r.ok(r.operator, "POST", "/mqtt/messages", body)
+	for range 16 {
+		send()
 	}
 	began := time.Now()
 	r.ok(r.operator, "DELETE", "/platform/tokens/"+id, "")
