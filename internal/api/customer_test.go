@@ -92,6 +92,14 @@ func TestTokenUse(t *testing.T) {
 	if a := r.ok(r.operator, "GET", "/platform/tokens/{sessions%3E0}", ""); len(a.Result) != 1 || a.text(0, "id") != id {
 		t.Errorf("by use: %s", a.body)
 	}
+	a = r.ok(r.operator, "GET", "/platform/tokens/"+id+","+idle+"?fields=id,clients", "")
+	who, _ := a.Result[0]["clients"].([]any)
+	if len(who) != 2 || at(who[0], "client_id") != "a" || at(who[1], "client_id") != "b" || at(who[0], "id") == 0.0 || at(who[0], "connected_at") == 0.0 {
+		t.Errorf("clients: %s", a.body)
+	}
+	if none, ok := a.Result[1]["clients"].([]any); !ok || len(none) != 0 {
+		t.Errorf("clients of an idle token: %s", a.body)
+	}
 	if a := r.do(r.operator, "PUT", "/platform/tokens/"+id, `{"sessions":0}`); a.status != 400 {
 		t.Errorf("written: %d", a.status)
 	}

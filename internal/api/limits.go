@@ -21,8 +21,9 @@ const (
 	maxLimit      = 1000    // items of one page [EXT-REST-2]
 	defaultLimit  = 100
 
-	maxFaults = 20  // faults of one body that an answer tells of
-	maxHost   = 253 // bytes of a host's name
+	maxFaults = 20   // faults of one body that an answer tells of
+	maxUsers  = 1000 // connections that a list of tokens names
+	maxHost   = 253  // bytes of a host's name
 
 	streamBuffer   = 32 << 10  // bytes of a streamed answer that gather before they are sent
 	defaultRecords = 1000      // records of a log in one answer; recordFields has the most

@@ -201,7 +201,7 @@ var notes = map[string]note{
 	"delete-messages":  {"Deletes what the token may publish to, in the acting account alone.", ""},
 	"create-tokens": {"The answer shows each key this once: only hashes are stored. One of `expire` and `ttl` must be set. An item that is refused gets an entry in `errors` which begins with its place in the array.",
 		`[{"info":"thermometers","ttl":31536000,"access":{"type":2,"acl":[{"uri":"mqtt","topic":"rooms/{client_id}/#","actions":["publish","subscribe"]}]}}]`},
-	"list-tokens":        {"Keys are never shown again. `accessed` is the last use, `sessions` how many connections use it now; the sessions themselves: GET /mqtt/sessions/token_id={id}.", ""},
+	"list-tokens":        {"Keys are never shown again. `accessed` is the last use, `sessions` how many connections use it now; `fields=…,clients` tells who they are.", ""},
 	"update-tokens":      {"What is not given stays as it is; zero values are values. Acts on live connections within a second.", `{"enabled":false}`},
 	"delete-tokens":      {"Ends the connections which use them within a second. Sessions and retained messages stay.", ""},
 	"create-subaccounts": {"Up to four levels of accounts. To act inside one, use the header x-flespi-cid.", `[{"name":"shop","metadata":{"city":"Turin"},"settings":{"durability":"async"}}]`},

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"alcove/internal/auth"
+	"alcove/internal/broker"
 	"alcove/internal/event"
 )
 
@@ -70,10 +73,19 @@ type createdToken struct {
 // tokenView is a token as lists show it: as it was written, and how it is used.
 type tokenView struct {
 	auth.Token
-	Sessions int64 `json:"sessions" doc:"Connections that use it now"`
+	Sessions int64       `json:"sessions" doc:"Connections that use it now"`
+	Clients  []userOfKey `json:"clients,omitzero" doc:"Who they are, where fields asks for it; at most 1000 of the page's tokens together"`
 }
 
-func (s *server) showToken(t auth.Token) tokenView { return tokenView{t, s.directory.Live(t.ID)} }
+// userOfKey is a connection that uses a token now.
+type userOfKey struct {
+	ID          int64  `json:"id" doc:"Of the session"`
+	ClientID    string `json:"client_id"`
+	IP          string `json:"ip,omitempty"`
+	ConnectedAt int64  `json:"connected_at" doc:"UNIX seconds"`
+}
+
+func (s *server) showToken(t auth.Token) tokenView { return tokenView{Token: t, Sessions: s.directory.Live(t.ID)} }
 
 type tokenList struct {
 	ActingIn
@@ -148,7 +160,34 @@ func (s *server) getTokens(ctx context.Context, text string, p Page) (*output[to
 	if err != nil {
 		return nil, err
 	}
-	return show(items, missing, p, sel.ids != nil)
+	out, err := show(items, missing, p, sel.ids != nil)
+	if err == nil && slices.Contains(strings.Split(p.Fields, ","), "clients") {
+		err = s.addClients(callerOf(ctx).account, out.Body.Result)
+	}
+	return out, err
+}
+
+// addClients adds who uses the tokens of a page now: one walk over the account's
+// sessions.
+func (s *server) addClients(account auth.AccountID, page []Shown[tokenView]) error {
+	wanted := map[auth.TokenID]*tokenView{}
+	for i := range page {
+		v := &page[i].value
+		if v.Clients = []userOfKey{}; v.Sessions > 0 {
+			wanted[v.ID] = v
+		}
+	}
+	if s.sessions == nil || len(wanted) == 0 {
+		return nil
+	}
+	left := maxUsers
+	return s.sessions.EachSession(account, nil, func(i broker.SessionInfo) bool {
+		if v := wanted[i.Token]; v != nil && i.Connected {
+			v.Clients = append(v.Clients, userOfKey{i.ID, i.ClientID, i.IP, i.ConnectedAt})
+			left--
+		}
+		return left > 0
+	})
 }
 
 func (s *server) createTokens(ctx context.Context, in *tokenCreate) (*output[createdToken], error) {

@@ -117,7 +117,8 @@ func TestRow48_foreign(t *testing.T) {
 					foreign, foreignText = ask(t, b, key, method, at(id), body)
 					missing, missingText = ask(t, b, key, method, at(absent), body)
 				}
-				if foreign != missing || strings.ReplaceAll(foreignText, `"id":`+id+"}", `"id":`+absent+"}") != missingText || foreign == 200 {
+				if foreign != missing || strings.ReplaceAll(foreignText, `"id":`+id+"}", `"id":`+absent+"}") != missingText ||
+					foreign == 200 && !strings.Contains(foreignText, `"result":[]`) { // the log of a token may outlive it
 					t.Errorf("%s %s: %d %s, when missing %d %s", method, at(id), foreign, foreignText, missing, missingText)
 				}
 				tried++
