@@ -94,6 +94,9 @@ func (w *world) read(random *rand.Rand, a *account) {
 		key, in = w.top(a).keys[0], a.id
 	}
 	path := pick(random, lists(a)...)
+	if in != "" && strings.Contains(path, mark) {
+		return // the request itself would bring a's canary into the log of who asks
+	}
 	w.tell("%v reads %s with x-flespi-cid %q", a, path, in)
 	got := w.call(key, in, "GET", path, "")
 	if strings.HasPrefix(path, "/auth/info") && in != "" {
