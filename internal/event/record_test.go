@@ -94,3 +94,25 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// TestTopics: every live topic of a code that a session can have, and each shape once
+// [EXT-REST-12].
+func TestTopics(t *testing.T) {
+	seen := map[string]bool{}
+	for _, shape := range Topics() {
+		if seen[shape.Pattern] || shape.Description == "" || strings.HasPrefix(shape.Pattern, "/") {
+			t.Errorf("%+v", shape)
+		}
+		seen[shape.Pattern] = true
+	}
+	for _, e := range Dictionary() {
+		if e.Code >= Accepted && e.Code < TokenExpired && !seen["log/mqtt/sessions/{id}/"+e.Name] {
+			t.Errorf("no topic of %s", e.Name)
+		}
+	}
+	for origin := range originCount {
+		if !slices.ContainsFunc(Topics(), func(s Topic) bool { return strings.HasPrefix(s.Pattern, "log/"+origin.String()+"/") }) {
+			t.Errorf("no topic of %s", origin)
+		}
+	}
+}
