@@ -85,7 +85,9 @@ type userOfKey struct {
 	ConnectedAt int64  `json:"connected_at" doc:"UNIX seconds"`
 }
 
-func (s *server) showToken(t auth.Token) tokenView { return tokenView{Token: t, Sessions: s.directory.Live(t.ID)} }
+func (s *server) showToken(t auth.Token) tokenView {
+	return tokenView{Token: t, Sessions: s.directory.Live(t.ID)}
+}
 
 type tokenList struct {
 	ActingIn
