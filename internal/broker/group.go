@@ -99,7 +99,7 @@ func (g *Group) join(t *Turn, sub *Subscription) bool {
 		m = &member{s: sub.s, place: -1, name: mix(uint64(sub.s.id))}
 		g.members[sub.s] = m
 	}
-	m.use(sub)
+	m.use(g, sub)
 	g.setOnline(m, sub.s.link.Load() != nil)
 	if !isNew { // its rights may be others
 		g.unpark()
@@ -139,7 +139,7 @@ func (g *Group) leave(t *Turn, s *Session, back givenBack) {
 	other := s.memberBy(g, m)
 	s.mu.Unlock()
 	if other != nil {
-		m.use(other)
+		m.use(g, other)
 		g.pump(t)
 		return
 	}

@@ -47,7 +47,8 @@ func (g *Group) sendQoS0(t *Turn, m *Message) {
 // sendNow delivers at QoS 0. While the member is one, it does not matter that other
 // subscriptions of its session end meanwhile.
 func (g *Group) sendNow(t *Turn, mem *member, m *Message) bool {
-	tg := target{s: mem.s, rap: mem.sub.options.RetainAsPublished, own: m.Account == g.ns.account, ids: mem.ids}
+	sub, ids := mem.by(m)
+	tg := target{s: mem.s, rap: sub.options.RetainAsPublished, own: m.Account == g.ns.account, ids: ids}
 	for range 8 {
 		tg.gen = mem.s.gen.Load()
 		if o := t.deliverQoS0(g.ns, m, &tg); o != Stale {
@@ -123,7 +124,8 @@ func (g *Group) stuck(t *Turn, e *entry) bool {
 // assign gives a waiting entry to a member. It returns false where that one is about
 // to go; the entry then waits. Under g.mu.
 func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
-	qos := min(e.qos, mem.sub.options.QoS) // [MQTT-4.8.2-3]
+	sub, _ := mem.by(e.msg)
+	qos := min(e.qos, sub.options.QoS) // [MQTT-4.8.2-3]
 	if qos == mqtt.QoS0 {
 		m := e.msg
 		g.settle(t, e)
@@ -158,6 +160,9 @@ func (mem *member) stands(g *Group) bool {
 		// What it was given now would not be among what leave takes back.
 		mem.leaving = true
 		return false
+	}
+	if mem.several && mem.s.subs.has(mem.sub) {
+		mem.gather(g)
 	}
 	mem.gen = gen
 	return true

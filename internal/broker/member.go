@@ -16,6 +16,10 @@ type member struct {
 	leaving bool
 	several bool     // the session has, or had, more than one subscription of the group
 	ids     []uint32 // of sub, its Subscription Identifier where it has one
+	// others are more of the session's subscriptions of the group; qos is the highest of
+	// all: one cid is asked for at another QoS than all accounts are.
+	others []*Subscription
+	qos    mqtt.QoS
 	// lane is what waits for this member and no other: in a sticky group all that
 	// is its own, else what nobody with room might have.
 	lane     lane
@@ -25,18 +29,72 @@ type member struct {
 	seat     uint32  // in sticky.seats
 }
 
-// may tells whether the member's subscription and token take the message [EXT-UP-3]
-// [EXT-TOK-7].
-func (mem *member) may(m *Message) bool { return mem.sub.takes(m.Topic, m.Account) }
+// may tells whether one of the member's subscriptions, and its token, take the message
+// [EXT-UP-3] [EXT-TOK-7].
+func (mem *member) may(m *Message) bool {
+	if mem.sub.takes(m.Topic, m.Account) {
+		return true
+	}
+	for _, sub := range mem.others {
+		if sub.takes(m.Topic, m.Account) {
+			return true
+		}
+	}
+	return false
+}
 
-// use makes sub the subscription by which the session is a member.
-func (mem *member) use(sub *Subscription) {
+// by returns the subscription by which the member gets the message, the one with the
+// highest QoS of those that take it, and its identifiers.
+func (mem *member) by(m *Message) (*Subscription, []uint32) {
+	if len(mem.others) == 0 {
+		return mem.sub, mem.ids
+	}
+	best := mem.sub
+	for _, sub := range mem.others {
+		if sub.takes(m.Topic, m.Account) && (sub.options.QoS > best.options.QoS || !best.takes(m.Topic, m.Account)) {
+			best = sub
+		}
+	}
+	if best == mem.sub || best.id == 0 {
+		return best, mem.identifiers(best)
+	}
+	return best, []uint32{best.id}
+}
+
+func (mem *member) identifiers(sub *Subscription) []uint32 {
+	if sub == mem.sub {
+		return mem.ids
+	}
+	return nil
+}
+
+// use makes sub the subscription by which the session is a member, one of them where it
+// has several in the group. Under the group's lock.
+func (mem *member) use(g *Group, sub *Subscription) {
 	mem.several = mem.several || mem.sub != nil && mem.sub.key() != sub.key()
 	mem.sub, mem.ids, mem.leaving = sub, nil, false
 	mem.gen = mem.s.gen.Load() - 1
 	if sub.id != 0 {
 		mem.ids = []uint32{sub.id}
 	}
+	mem.others, mem.qos = nil, sub.options.QoS
+	if mem.several {
+		mem.s.mu.Lock()
+		mem.gather(g)
+		mem.s.mu.Unlock()
+	}
+}
+
+// gather finds the session's other subscriptions of the group. Under Session.mu.
+func (mem *member) gather(g *Group) {
+	mem.others, mem.qos = nil, mem.sub.options.QoS
+	for sub := range mem.s.subs.each() {
+		if sub != mem.sub && sub.group() == g {
+			mem.others = append(mem.others, sub)
+			mem.qos = max(mem.qos, sub.options.QoS)
+		}
+	}
+	mem.several = len(mem.others) > 0
 }
 
 // online tells whether the member can be sent anything at all.
@@ -46,7 +104,7 @@ func (mem *member) online() bool { return mem.s.link.Load() != nil }
 // Maximum is passed over [EXT-SHR-1].
 func (mem *member) roomy() bool {
 	a := mem.s.link.Load()
-	return a != nil && !mem.leaving && (mem.sub.options.QoS == mqtt.QoS0 || mem.s.load.Load() < int32(a.window))
+	return a != nil && !mem.leaving && (mem.qos == mqtt.QoS0 || mem.s.load.Load() < int32(a.window))
 }
 
 // awaitRoom asks the member to tell as soon as it has room. It returns true where
@@ -58,16 +116,17 @@ func (mem *member) awaitRoom() bool {
 
 // keeps tells whether the member's session keeps messages while it is away.
 func (mem *member) keeps() bool {
-	return mem.sub.options.QoS > mqtt.QoS0 && mem.s.lasting.Load()
+	return mem.qos > mqtt.QoS0 && mem.s.lasting.Load()
 }
 
 // handed is a message of the group as one of a member's own.
 func (g *Group) handed(mem *member, e *entry) entry {
-	out := entry{qos: min(e.qos, mem.sub.options.QoS), msg: e.msg, size: e.size} // [MQTT-4.8.2-3]
-	if mem.sub.options.RetainAsPublished && e.msg.Retain {
+	sub, ids := mem.by(e.msg)
+	out := entry{qos: min(e.qos, sub.options.QoS), msg: e.msg, size: e.size} // [MQTT-4.8.2-3]
+	if sub.options.RetainAsPublished && e.msg.Retain {
 		out.flags |= entryRetain
 	}
-	out.more = &entryMore{group: g, share: e.seq, ids: mem.ids}
+	out.more = &entryMore{group: g, share: e.seq, ids: ids}
 	return out
 }
 

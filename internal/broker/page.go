@@ -75,7 +75,7 @@ func (g *Group) pageLane(t *Turn, m *member) {
 		return
 	}
 	room := pageEntries
-	if a := m.s.link.Load(); a != nil && m.sub.options.QoS > mqtt.QoS0 {
+	if a := m.s.link.Load(); a != nil && m.qos > mqtt.QoS0 {
 		room = min(room, int(int32(a.window)-m.s.load.Load()))
 	}
 	if room <= 0 && !m.awaitRoom() {
