@@ -50,6 +50,9 @@ func (s *server) registerInfo() {
 			if !known {
 				return nil, fail(http.StatusUnauthorized, "no such token")
 			}
+			trailOf(ctx).known(&caller{
+				grant: &auth.Grant{Account: t.Account, Token: t.ID}, account: t.Account, transport: "http",
+			})
 			who := identity{t, owner{a.ID, a.Name, a.Parent, s.directory.Blocked(a.ID)}}
 			return answer([]identity{who}, nil)
 		})

@@ -288,3 +288,23 @@ func TestLiveLogs(t *testing.T) {
 		break
 	}
 }
+
+// TestOwnMessagesStay: what the broker tells as retained is nobody's to delete, and
+// costs the account nothing [EXT-TOP-1] [EXT-LOG-3].
+func TestOwnMessagesStay(t *testing.T) {
+	r := newLogBench(t)
+	const at = "flespi/state/platform/customer/counters/tokens_count"
+	first := r.device(r.operator, "first", mqtt.QoS0, at)
+	first.next()
+	for _, filter := range []string{"%23", "flespi/%23", "flespi,x/%23", "+/%23"} {
+		r.do(r.operator, "DELETE", "/mqtt/messages/"+filter, "")
+	}
+	if line := r.device(r.operator, "second", mqtt.QoS0, at).next(); !strings.Contains(line, "retain") {
+		t.Errorf("after the deletions: %s", line)
+	}
+	a := r.ok(r.operator, "GET", "/platform/customer", "")
+	counters := a.Result[0]["counters"].(map[string]any)
+	if counters["mqtt_retained_messages"] != 0.0 || counters["mqtt_retained_storage"] != 0.0 {
+		t.Errorf("they cost %v", counters)
+	}
+}

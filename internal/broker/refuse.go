@@ -2,7 +2,6 @@ package broker
 
 import (
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"alcove/internal/event"
@@ -57,12 +56,6 @@ func (b *Broker) reserved(name []byte) string {
 		return "topics under $share/ and $filter/ cannot be published to"
 	}
 	return ""
-}
-
-// reservedTopic tells whether a topic is one of the broker's own.
-func (b *Broker) reservedTopic(name string) bool {
-	rest, ok := strings.CutPrefix(name, b.features.ReservedLevel)
-	return ok && strings.HasPrefix(rest, "/")
 }
 
 // refused answers a refused PUBLISH in its ack; the connection stays

@@ -10,6 +10,7 @@ import (
 	"alcove/internal/event"
 	"alcove/internal/mqtt"
 	"alcove/internal/sorted"
+	"alcove/internal/topic"
 )
 
 // retained is a namespace's retained messages, which outlive the sessions that
@@ -160,7 +161,7 @@ func (r *retained) put(b *Broker, x blob, byStamp bool) {
 	} else {
 		b.stats.Retained.Add(1)
 	}
-	if b.reservedTopic(x.topic()) {
+	if topic.Under(x.topic(), b.features.ReservedLevel) {
 		r.own++
 	} else {
 		r.bytes += x.cost()
@@ -185,7 +186,7 @@ func (r *retained) remove(b *Broker, x blob) {
 
 // forget takes a message that has left the topics out of all else.
 func (r *retained) forget(b *Broker, x blob) {
-	if b.reservedTopic(x.topic()) {
+	if topic.Under(x.topic(), b.features.ReservedLevel) {
 		r.own--
 	} else {
 		r.bytes -= x.cost()
