@@ -7,8 +7,8 @@ type pacing uint8
 
 const (
 	paceTake pacing = iota
-	paceWait      // it stays where it is, and the connection is not read
-	paceSkip      // it is thrown away
+	paceWait        // it stays where it is, and the connection is not read
+	paceSkip        // it is thrown away
 )
 
 // pace takes the account's allowance for one PUBLISH. Where there is none left, the
