@@ -43,10 +43,17 @@ func (s *Session) public() int64 { return s.ns.b.publicID(s.id) }
 
 func (b *Broker) publicID(id OwnerID) int64 { return b.directory.Disguise(uint64(id)) }
 
-// note keeps a record for the end of the turn, when no lock is held; beyond
-// eventsPerTurn they are only counted.
+// note keeps a record for the end of the turn, when no lock is held. What is refused
+// to or dropped of one session again and again in one turn is one record with a count,
+// so that its flood costs no other record its place [EXT-LOG-2]; beyond eventsPerTurn
+// they are only counted.
 func (t *Turn) note(r event.Record) {
 	if t.b.observer == nil {
+		return
+	}
+	if n := len(t.events); n >= eventsApart && floods(&t.events[n-1], &r) {
+		last := &t.events[n-1]
+		last.Count = max(1, last.Count) + max(1, r.Count)
 		return
 	}
 	if len(t.events) >= eventsPerTurn {
@@ -69,8 +76,18 @@ func (t *Turn) noteDrop(r event.Record, name, reason string) {
 	t.note(r)
 }
 
-// eventsPerTurn bounds the events of one turn.
-const eventsPerTurn = 1024
+// floods tells whether b is one more of what a is about.
+func floods(a, b *event.Record) bool {
+	return a.Code == b.Code && (b.Code == event.PublishRejected || b.Code == event.MessageDropped) &&
+		a.Account == b.Account && a.Origin == b.Origin && a.OriginID == b.OriginID && a.ClientID == b.ClientID
+}
+
+const (
+	// eventsPerTurn bounds the events of one turn.
+	eventsPerTurn = 1024
+	// eventsApart is how many events of a turn are kept apart whatever they are.
+	eventsApart = 64
+)
 
 func (t *Turn) tell() {
 	for i := range t.events {

@@ -95,7 +95,7 @@ func groups() []struct {
 		{"expiry", expiryCases}, {"websocket", websocketCases}, {"old", oldCases}, {"dialect", dialectCases}, {"accounts", accountCases},
 		{"reserved", reservedCases}, {"selectors", selectorCases}, {"stored", storedCases}, {"bulk", bulkCases}, {"pages", pageCases}, {"retained by REST", retainedRESTCases},
 		{"stamps", stampCases}, {"sources", sourceCases}, {"counts", countCases}, {"greeting", greetingCases}, {"filters", filterCases},
-		{"sharing", sharingCases}, {"expressions", expressionCases}, {"groups", groupCases}, {"sticky", stickyCases}, {"sticky forms", stickyFormCases}, {"crossings", crossingCases}, {"tenants", tenantCases}, {"tokens", tokenCases}, {"ceilings", ceilingCases}, {"forms of REST", restFormCases},
+		{"sharing", sharingCases}, {"expressions", expressionCases}, {"groups", groupCases}, {"sticky", stickyCases}, {"sticky forms", stickyFormCases}, {"crossings", crossingCases}, {"tenants", tenantCases}, {"tokens", tokenCases}, {"ceilings", ceilingCases}, {"forms of REST", restFormCases}, {"managed sessions", managedCases}, {"records", recordCases},
 	}
 }
 

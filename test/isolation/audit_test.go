@@ -90,3 +90,6 @@ func (s *session) String() string {
 	}
 	return out
 }
+
+// decode reads JSON where there is some.
+func decode(text []byte, v any) { _ = json.Unmarshal(text, v) }

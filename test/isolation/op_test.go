@@ -88,10 +88,16 @@ func (w *world) do(o op) {
 		w.probe(random, c)
 	case n < 9980:
 		w.takeover(random, c)
-	case n < 9985:
+	case n < 9982:
 		w.block(random, a)
-	case n < 9990:
+	case n < 9985:
 		w.rebirth(random, a)
+	case n < 9990:
+		w.manage(random, a)
+	case n < 9992:
+		w.stream(random, a)
+	case n < 9995:
+		w.request(random, c)
 	default:
 		w.forge(random, c)
 	}
