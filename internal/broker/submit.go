@@ -30,6 +30,15 @@ type Submitter struct {
 	Source, Transport string
 }
 
+// shown is the token that the account is told: none where the caller acts from an
+// account above, which is not shown [EXT-ACC-2].
+func (by *Submitter) shown() auth.TokenID {
+	if by.Grant.Account != by.Account {
+		return 0
+	}
+	return by.Grant.Token
+}
+
 // Submitted is what became of a Submission.
 type Submitted struct {
 	// Subscribers is how many sessions and share groups of the account the message
@@ -150,7 +159,7 @@ func (t *Turn) submit(ns *Namespace, by *Submitter, rights *auth.Rights, in *Sub
 	m := &t.scratch.message
 	*m = Message{
 		Topic: p.Topic, Payload: p.Payload, Forward: t.scratch.forward, QoS: p.QoS, Retain: p.Retain,
-		Account: ns.account, Top: ns.top, Token: by.Grant.Token, // [EXT-UP-2]
+		Account: ns.account, Top: ns.top, Token: by.shown(), // [EXT-UP-2]
 	}
 	if p.Props.HasMessageExpiry {
 		m.Expires = t.Now.UnixNano() + int64(p.Props.MessageExpiry)*1e9
@@ -166,7 +175,7 @@ func (t *Turn) submit(ns *Namespace, by *Submitter, rights *auth.Rights, in *Sub
 func (t *Turn) submissionRefused(ns *Namespace, by *Submitter, name []byte, err *mqtt.Error) {
 	t.b.stats.Rejected.Add(1)
 	t.tally(ns).rejected++
-	r := ns.event(event.PublishRejected, by.Grant.Token)
+	r := ns.event(event.PublishRejected, by.shown())
 	r.Origin = event.Message
 	t.noteRefusal(r, name, err.Code, err.Reason)
 }
