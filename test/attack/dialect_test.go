@@ -244,7 +244,7 @@ func internalPrefixes(t *testing.T, b *alcovetest.Broker) {
 		c.Close()
 	}
 	c := connect(t, b, as(key))
-	for _, f := range []string{"flespi/x", "flespi/state/x", "flespi/+", "flespi,other/x", "flespi/state/#"} {
+	for _, f := range []string{"flespi/x", "flespi/state/x", "flespi/+", "flespi,other/x", "flespi/state/x/#"} {
 		if n := takeRetained(c, f, 0); n != 0 {
 			t.Errorf("%s: %d messages of the reserved prefix", f, n)
 		}
