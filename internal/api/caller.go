@@ -106,7 +106,7 @@ func (s *server) present(ctx huma.Context) (g *auth.Grant, transport string, err
 // [EXT-ACC-3]. Any other answers like one that does not exist [EXT-ACC-1].
 func (s *server) actsIn(g *auth.Grant, text string, platform bool) (auth.AccountID, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+	if err != nil || n <= 0 {
 		return 0, fail(http.StatusBadRequest, "x-flespi-cid: must be an account's id")
 	}
 	id := auth.AccountID(n)

@@ -27,12 +27,15 @@ type owner struct {
 type identify struct {
 	Authorization string `header:"Authorization" doc:"FlespiToken <key> or Bearer <key>"`
 
-	from netip.Addr
+	from    netip.Addr
+	traffic *traffic
 }
 
-// Resolve implements huma.Resolver: failed logins are counted by address.
+// Resolve implements huma.Resolver: failed logins are counted by address, and the
+// request is its token's account's to pay.
 func (in *identify) Resolve(ctx huma.Context) []error {
 	in.from = remoteAddr(ctx.RemoteAddr())
+	in.traffic = trafficOf(ctx)
 	return nil
 }
 
@@ -53,6 +56,9 @@ func (s *server) registerInfo() {
 			trailOf(ctx).known(&caller{
 				grant: &auth.Grant{Account: t.Account, Token: t.ID}, account: t.Account, transport: "http",
 			})
+			if wait, err := s.levy(a.ID, in.traffic); err != nil { // [EXT-LIM-1]
+				return nil, huma.ErrorWithHeaders(err, http.Header{"Retry-After": {wait}})
+			}
 			who := identity{t, owner{a.ID, a.Name, a.Parent, s.directory.Blocked(a.ID)}}
 			return answer([]identity{who}, nil)
 		})

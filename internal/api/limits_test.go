@@ -164,6 +164,9 @@ func TestAPICalls(t *testing.T) {
 		if a := get(key); a.status != 429 || a.header.Get("Retry-After") != "60" {
 			t.Errorf("none: %d %q", a.status, a.header.Get("Retry-After"))
 		}
+		if a := b.do(key, "GET", "/auth/info", ""); a.status != 429 || a.header.Get("Retry-After") != "60" {
+			t.Errorf("who am I: %d %q", a.status, a.header.Get("Retry-After"))
+		}
 		b.ok(b.operator, "PUT", "/platform/limits/"+id, `{"api_calls":-1}`)
 		if got := states(3); got != "200 200 200 " {
 			t.Errorf("unlimited: %s", got)

@@ -79,14 +79,32 @@ func metered(w http.ResponseWriter, r *http.Request) (*meteredWriter, *http.Requ
 // who calls pays, so that nobody multiplies his rate by making accounts. It refuses the
 // request where the account's rate is used up, before the body is read [EXT-LIM-1].
 func (s *server) charge(ctx huma.Context, account auth.AccountID) error {
-	m := s.meter.of(account)
-	limit, wait := m.enter(s.directory.EffectiveLimits(account), time.Now())
-	if limit == "" {
-		if w, ok := ctx.BodyWriter().(*meteredWriter); ok {
-			w.traffic.belongs(m)
-		}
-		return nil
+	wait, err := s.levy(account, trafficOf(ctx))
+	if err != nil {
+		ctx.SetHeader("Retry-After", wait)
 	}
-	ctx.SetHeader("Retry-After", strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
-	return fail(http.StatusTooManyRequests, "limit "+limit+" is reached")
+	return err
+}
+
+// levy is charge for an operation that finds the account by itself. wait is how many
+// seconds the caller has to, where it is refused.
+func (s *server) levy(account auth.AccountID, t *traffic) (wait string, err error) {
+	m := s.meter.of(account)
+	limit, d := m.enter(s.directory.EffectiveLimits(account), time.Now())
+	if limit != "" {
+		wait = strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+		return wait, fail(http.StatusTooManyRequests, "limit "+limit+" is reached")
+	}
+	if t != nil {
+		t.belongs(m)
+	}
+	return "", nil
+}
+
+// trafficOf returns what counts a request's bytes, nil where nothing does.
+func trafficOf(ctx huma.Context) *traffic {
+	if w, ok := ctx.BodyWriter().(*meteredWriter); ok {
+		return &w.traffic
+	}
+	return nil
 }

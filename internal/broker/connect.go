@@ -197,6 +197,9 @@ func (c *connecting) takeOver(t *Turn) {
 		// unless its delay lets the resumption cancel it [MQTT-3.1.2-8].
 		old.out.End(t, mqtt.SessionTakenOver, "another connection uses this Client Identifier")
 		c.s.detach(t, old, mqtt.SessionTakenOver, "taken over")
+		r := c.s.event(event.Takeover, c.a.grant.Token, c.a)
+		r.Reason = "the session was taken over from another connection" // [EXT-LOG-1]
+		t.note(r)
 		c.out.Post(c.proceed)
 	})
 }

@@ -22,7 +22,7 @@ const (
 	Unsubscribed        Code = 521  // by UNSUBSCRIBE
 	PublishRejected     Code = 530  // a message was refused
 	MessageDropped      Code = 531  // a message was taken and not delivered, or not retained
-	Takeover            Code = 540  // two clients fight for a Client Identifier [EXT-SES-1]
+	Takeover            Code = 540  // a session was taken over from another connection [EXT-SES-1]
 	TokenExpired        Code = 600  // a token has lapsed and is deleted [EXT-TOK-3]
 	Request             Code = 1000 // a REST request
 )
@@ -64,7 +64,7 @@ var dictionary = []Entry{
 	{Unsubscribed, "unsubscribed", "A client unsubscribed", Info},
 	{PublishRejected, "publish_rejected", "A message was refused", Warning},
 	{MessageDropped, "message_dropped", "A message was taken and then dropped, or not retained", Warning},
-	{Takeover, "takeover", "Connections fight for one client id; the newcomer waits", Warning},
+	{Takeover, "takeover", "A session was taken over from another connection; where connections fight for it the newcomer waits", Warning},
 	{TokenExpired, "token_expired", "A token has lapsed and was deleted", Warning},
 	{Request, "request", "A REST request was served", Info},
 }
