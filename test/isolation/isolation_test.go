@@ -3,6 +3,7 @@ package isolation
 import (
 	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,9 @@ func one(t *testing.T, b *alcovetest.Broker, seed uint64, size int) (w *world, d
 		return w, did // one explanation is enough
 	}
 	t.Errorf("world %d fails at operation %d:\n  %s\nlast operations:\n  %s", seed, did, strings.Join(w.failures, "\n  "), strings.Join(w.told[max(0, len(w.told)-12):], "\n  "))
+	if file := os.Getenv("ISOLATION_TOLD"); file != "" { // all that is remembered
+		os.WriteFile(file, []byte(strings.Join(w.told, "\n")), 0o600)
+	}
 	shrink(t, b, seed, list[:min(did+1, len(list))])
 	return w, did
 }

@@ -17,6 +17,9 @@ var parents = []int{-1, 0, 0, 1, 3, -1, 5, -1}
 // seats are the clients of an account: a master token's, a standard one's, an ACL one's.
 const seats = 3
 
+// mostTold bounds what a world remembers of what was done.
+const mostTold = 4000
+
 // world is a few trees of accounts and what the model knows of them. One goroutine
 // runs it.
 type world struct {
@@ -50,8 +53,8 @@ func (w *world) failf(format string, args ...any) {
 
 func (w *world) tell(format string, args ...any) {
 	w.told = append(w.told, fmt.Sprintf("%d: ", w.step)+fmt.Sprintf(format, args...))
-	if len(w.told) > 60 {
-		w.told = w.told[20:]
+	if len(w.told) > mostTold {
+		w.told = append(w.told[:0], w.told[mostTold/2:]...)
 	}
 }
 
