@@ -2,6 +2,7 @@ package isolation
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -66,6 +67,7 @@ func (w *world) stream(random *rand.Rand, c *client) {
 		w.failf("stream: %v", err)
 		return
 	}
+	defer w.unstreamed(a)
 	defer resp.Body.Close()
 	for _, other := range w.clients[a.slot] {
 		if other.alive() && other.seat != 2 {
@@ -83,6 +85,18 @@ func (w *world) stream(random *rand.Rand, c *client) {
 			return
 		}
 	}
+}
+
+// unstreamed waits until the account's streams have ended: one is a session, which
+// counts, until its end is noticed.
+func (w *world) unstreamed(a *account) {
+	for end := time.Now().Add(patience); time.Now().Before(end) && !w.broken.Load(); time.Sleep(2 * time.Millisecond) {
+		got := w.call(a.keys[0], "", "GET", "/mqtt/sessions/transport=sse", "")
+		if string(bytes.TrimSpace(got.body)) == `{"result":[]}` || got.status != 200 {
+			return
+		}
+	}
+	w.failf("%v: a stream is a session still, after its client has gone", a)
 }
 
 // intrude logs in with what it does not have: the id of somebody's token or account, and
