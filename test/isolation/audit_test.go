@@ -90,6 +90,3 @@ func (s *session) String() string {
 	}
 	return out
 }
-
-// decode reads JSON where there is some.
-func decode(text []byte, v any) { _ = json.Unmarshal(text, v) }

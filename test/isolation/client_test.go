@@ -76,6 +76,9 @@ func (r *watched) Read(b []byte) (int, error) {
 			r.c.w.failf("client %q of %v is sent the canary %q of %v: …%q…", r.c.id, r.c.of, class, owner, around(text, owner))
 		}
 	})
+	numbers(r.c.of, text, func(o owned, at int) {
+		r.c.w.failf("client %q of %v is sent a number (%c) of %v: …%q…", r.c.id, r.c.of, o.class, o.owner, text[max(0, at-80):min(len(text), at+80)])
+	})
 	r.carry = append(r.carry[:0], text[max(0, len(text)-canarySize+1):]...)
 	return n, err
 }
@@ -142,6 +145,10 @@ func (c *client) message(p *wire.Packet) {
 		return
 	}
 	if c.v != wire.V5 {
+		return
+	}
+	if p.Topic == answersTo {
+		c.answered(p)
 		return
 	}
 	var cids []string

@@ -3,6 +3,7 @@ package isolation
 import (
 	"flag"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -35,7 +36,9 @@ func TestIsolation(t *testing.T) {
 	t.Logf("go test ./test/isolation -args -seed %d -ops %d -size %d", seed, total, *flagSize)
 	b := alcovetest.Start(t, alcovetest.Config{})
 	var begun, done, came atomic.Int64
+	played := make([]atomic.Int64, len(table))
 	var wg sync.WaitGroup
+	start := time.Now()
 	for range side {
 		wg.Go(func() {
 			for !t.Failed() {
@@ -43,14 +46,25 @@ func TestIsolation(t *testing.T) {
 				if n*int64(*flagSize) >= int64(total) {
 					return
 				}
-				did, messages := one(t, b, seed+uint64(n), *flagSize)
+				w, did := one(t, b, seed+uint64(n), *flagSize)
 				done.Add(int64(did))
-				came.Add(messages)
+				came.Add(w.came.Load())
+				for i, n := range w.played {
+					played[i].Add(int64(n))
+				}
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("%d operations, %d messages came", done.Load(), came.Load())
+	t.Logf("%d operations, %d messages came, in %v", done.Load(), came.Load(), time.Since(start).Round(time.Second))
+	for i := range table {
+		n := played[i].Load()
+		t.Logf("%8d %s", n, table[i].name)
+		// Connecting takes the place of some.
+		if want := int64(total) * int64(table[i].weight) / int64(weights) / 3; !t.Failed() && n < want {
+			t.Errorf("%q was done %d times, want %d", table[i].name, n, want)
+		}
+	}
 	if !t.Failed() && (done.Load() < int64(total) || came.Load() < int64(total)) {
 		t.Errorf("%d operations and %d messages are too few to have tested much", done.Load(), came.Load())
 	}
@@ -63,20 +77,23 @@ func TestIsolation(t *testing.T) {
 }
 
 // one lives one world through, and explains how it failed.
-func one(t *testing.T, b *alcovetest.Broker, seed uint64, size int) (did int, came int64) {
+func one(t *testing.T, b *alcovetest.Broker, seed uint64, size int) (w *world, did int) {
 	list := ops(seed, size)
-	w := create(t, b, fmt.Sprint(seed), seed)
+	w = create(t, b, fmt.Sprint(seed), seed)
 	did = w.run(list)
 	w.close()
 	if !w.broken.Load() {
-		return did, w.came.Load()
+		return w, did
 	}
 	if t.Failed() {
-		return // one explanation is enough
+		return w, did // one explanation is enough
 	}
 	t.Errorf("world %d fails at operation %d:\n  %s\nlast operations:\n  %s", seed, did, strings.Join(w.failures, "\n  "), strings.Join(w.told[max(0, len(w.told)-12):], "\n  "))
+	if file := os.Getenv("ISOLATION_TOLD"); file != "" { // all that is remembered
+		os.WriteFile(file, []byte(strings.Join(w.told, "\n")), 0o600)
+	}
 	shrink(t, b, seed, list[:min(did+1, len(list))])
-	return did, w.came.Load()
+	return w, did
 }
 
 // shrink tries the operations again, leaving out more and more of them, and reports

@@ -44,6 +44,50 @@ func (w *world) run(list []op) int {
 	return len(list)
 }
 
+// operation is one thing that a client of an account may do, and how often it comes
+// beside the others.
+type operation struct {
+	name   string
+	weight int
+	do     func(w *world, random *rand.Rand, c *client)
+}
+
+// table is everything that is done. A new line, and whatever it reads is searched.
+var table []operation
+
+// weights is the sum of all.
+var weights int
+
+func init() {
+	table = []operation{
+		{"publish", 80_000, (*world).publish},
+		{"subscribe", 6_000, (*world).subscribe},
+		{"unsubscribe", 3_000, (*world).unsubscribe},
+		{"count subscribers", 2_000, (*world).count},
+		{"delete by PUBLISH", 2_000, (*world).sweep},
+		{"disconnect", 1_500, func(w *world, random *rand.Rand, c *client) { w.disconnect(c, random.IntN(2) == 0) }},
+		{"take over", 100, (*world).takeover},
+		{"forge", 100, (*world).forge},
+		{"subscribe to what is foreign", 200, (*world).probe},
+		{"ask for what is foreign", 1_500, func(w *world, random *rand.Rand, c *client) { w.foreign(random, c.of, w.stranger(random, c.of)) }},
+		{"log in as somebody else", 20, (*world).intrude},
+		{"read", 1_600, func(w *world, random *rand.Rand, c *client) { w.read(random, c.of) }},
+		{"read what is below", 200, (*world).readBelow},
+		{"write", 1_000, func(w *world, random *rand.Rand, c *client) { w.write(random, c.of) }},
+		{"write below", 150, (*world).writeBelow},
+		{"make and drop a session", 50, (*world).makeAndDrop},
+		{"sessions by REST", 300, (*world).manage},
+		{"REST by PUBLISH", 300, (*world).request},
+		{"stream", 40, (*world).stream},
+		{"change settings", 60, (*world).setting},
+		{"block", 50, func(w *world, random *rand.Rand, c *client) { w.block(random, c.of) }},
+		{"delete and make again", 50, func(w *world, random *rand.Rand, c *client) { w.rebirth(random, c.of) }},
+	}
+	for i := range table {
+		weights += table[i].weight
+	}
+}
+
 // do does one operation.
 func (w *world) do(o op) {
 	random := rand.New(rand.NewPCG(o.seed, 3))
@@ -51,7 +95,6 @@ func (w *world) do(o op) {
 	if a == nil {
 		return
 	}
-	n := random.IntN(10_000)
 	if a.isBlocked() {
 		w.whileBlocked(random, a)
 		return
@@ -65,41 +108,13 @@ func (w *world) do(o op) {
 		w.connect(random, a, o.seat, o.seat)
 		return
 	}
-	switch {
-	case n < 8000:
-		w.publish(random, c)
-	case n < 8600:
-		w.subscribe(random, c)
-	case n < 8900:
-		w.unsubscribe(random, c)
-	case n < 9100:
-		w.count(random, c)
-	case n < 9300:
-		w.sweep(random, c)
-	case n < 9500:
-		w.disconnect(c, random.IntN(2) == 0)
-	case n < 9700:
-		w.read(random, a)
-	case n < 9850:
-		w.foreign(random, a, w.stranger(random, a))
-	case n < 9950:
-		w.write(random, a)
-	case n < 9970:
-		w.probe(random, c)
-	case n < 9980:
-		w.takeover(random, c)
-	case n < 9982:
-		w.block(random, a)
-	case n < 9985:
-		w.rebirth(random, a)
-	case n < 9990:
-		w.manage(random, a)
-	case n < 9992:
-		w.stream(random, a)
-	case n < 9995:
-		w.request(random, c)
-	default:
-		w.forge(random, c)
+	n := random.IntN(weights)
+	for i := range table {
+		if n -= table[i].weight; n < 0 {
+			w.played[i]++
+			table[i].do(w, random, c)
+			return
+		}
 	}
 }
 
@@ -234,7 +249,7 @@ func (w *world) probe(random *rand.Rand, c *client) {
 		return fmt.Sprintf("%#x %v", ack.Reasons, ack.Props)
 	}
 	w.tell("%v subscribes with cid of %v", c.of, other)
-	theirs, nobodys := ask(other.id), ask(absent(random, other.id))
+	theirs, nobodys := ask(asks(c.of, other.id)), ask(absent(random, other.id))
 	if theirs != nobodys || theirs[:6] != "0x87 [" && theirs[:4] != "0x87" {
 		w.failf("%v: SUBSCRIBE with cid of %v: %s, of nobody: %s", c.of, other, theirs, nobodys)
 	}
@@ -327,6 +342,7 @@ func (w *world) forge(random *rand.Rand, c *client) {
 	w.tell("%v publishes to %s", c.of, p.Topic)
 	c.append(p.Bytes(c.v))
 	// What is seen of the broker's own topics is seen by the searched connection.
+	asks(c.of, other.id)
 	filter := pick(random, "flespi/#", "flespi/+/#", "flespi/log/#", "$SYS/#", "flespi/state/platform/subaccounts/"+other.id+"/#")
 	if c.seat != 2 {
 		c.ask(wire.Subscribe(c.v, c.packetID(), nil, wire.Sub{Filter: filter, Options: 1}), c.acks)

@@ -70,6 +70,12 @@ func (w *world) seen(a *account, what string, got answer) {
 	}
 	look(header.Bytes(), check)
 	lookREST(got.body, check)
+	numbers(a, got.body, func(o owned, at int) {
+		w.failf("%s about %v shows a number (%c) of %v: …%s…", what, a, o.class, o.owner, got.body[max(0, at-80):min(len(got.body), at+80)])
+	})
+	if strings.HasPrefix(what, "GET ") {
+		w.items(a, what, got.body)
+	}
 	if m := aKey.FindSubmatch(got.body); m != nil {
 		w.failf("%s shows what looks like a key: %s", what, m[1])
 	}
@@ -83,7 +89,10 @@ func lists(a *account) []string {
 		"/platform/tokens/all", "/platform/tokens/" + url.PathEscape("{info~\"*\"}"), "/platform/tokens/all?fields=id,info,accessed", "/platform/tokens/info=*",
 		"/platform/subaccounts/all", "/platform/subaccounts/name=*", "/platform/limits/all", "/platform/customer", "/platform/customers/all",
 		"/mqtt/logs", "/mqtt/logs?data=" + url.QueryEscape(`{"count":1000,"reverse":true}`), "/platform/customer/logs", "/platform/customer/statistics", "/platform/tokens/all/logs",
-		"/auth/info", "/mqtt/messages/" + a.canary(ofMessage), "/platform/tokens/" + a.canary(ofToken), "/nowhere/" + a.canary(ofToken),
+		"/mqtt/sessions/" + url.PathEscape("{subscriptions_count>0}"), "/mqtt/sessions/connected=true?limit=2&offset=1", "/platform/subaccounts/" + url.PathEscape("{blocked==0}"),
+		"/mqtt/messages/" + url.PathEscape("$filter/message=qos<2&cid="+a.id+"/#"), "/mqtt/messages/flespi%2F%23", "/const/values?names=toolbox/topics", "/auth/regions",
+		"/storage/expressions/functions", "/mqtt/logs?data=" + url.QueryEscape(`{"filter":"event_code>0","fields":"client_id,topic,token_id"}`),
+		"/auth/info", "/mqtt/messages/" + a.canary(ofMessage), "/platform/tokens/" + a.canary(ofGiven), "/nowhere/" + a.canary(ofGiven),
 	}
 }
 
@@ -122,6 +131,7 @@ func (w *world) foreign(random *rand.Rand, a, other *account) {
 		}
 		id = parsed.Result[0].ID.String()
 	}
+	asks(a, id)
 	missing := absent(random, id)
 	method, body := pick(random, "GET", "GET", "DELETE", "PUT"), ""
 	if method == "PUT" || method == "POST" {

@@ -17,6 +17,9 @@ var parents = []int{-1, 0, 0, 1, 3, -1, 5, -1}
 // seats are the clients of an account: a master token's, a standard one's, an ACL one's.
 const seats = 3
 
+// mostTold bounds what a world remembers of what was done.
+const mostTold = 4000
+
 // world is a few trees of accounts and what the model knows of them. One goroutine
 // runs it.
 type world struct {
@@ -31,6 +34,7 @@ type world struct {
 
 	told     []string     // what the last operations did
 	step     int          // operations begun
+	played   []int        // how often, by the line of table
 	came     atomic.Int64 // messages that came
 	broken   atomic.Bool
 	mu       sync.Mutex
@@ -49,14 +53,15 @@ func (w *world) failf(format string, args ...any) {
 
 func (w *world) tell(format string, args ...any) {
 	w.told = append(w.told, fmt.Sprintf("%d: ", w.step)+fmt.Sprintf(format, args...))
-	if len(w.told) > 60 {
-		w.told = w.told[20:]
+	if len(w.told) > mostTold {
+		w.told = append(w.told[:0], w.told[mostTold/2:]...)
 	}
 }
 
 // create makes the accounts of a world and connects their clients.
 func create(tb testing.TB, b *alcovetest.Broker, name string, seed uint64) *world {
 	w := &world{tb: tb, b: b, name: name, random: rand.New(rand.NewPCG(seed, 1)), sessions: map[*account]map[string]*session{}}
+	w.played = make([]int, len(table))
 	w.accounts = make([]*account, len(parents))
 	w.clients = make([][seats]*client, len(parents))
 	for slot := range parents {
@@ -87,11 +92,13 @@ func (w *world) settleIn(slot int) {
 		return
 	}
 	a.id = fmt.Sprint(made["id"])
+	w.note(a, idOfAccount, a.id)
 	w.accounts[slot], w.sessions[a] = a, map[string]*session{}
 	if parents[slot] < 0 {
 		a.keys[0], _ = made["key"].(string)
 		if token, ok := made["token"].(map[string]any); ok {
 			a.keys[0], _ = token["key"].(string)
+			w.note(a, idOfToken, fmt.Sprint(token["id"]))
 		}
 		in, master = "", a.keys[0]
 	} else {
@@ -108,6 +115,7 @@ func (w *world) settleIn(slot int) {
 
 func (w *world) token(a *account, master, in, access string) string {
 	made := w.must(master, in, "POST", "/platform/tokens", fmt.Sprintf(`[{"info":%q,"ttl":86400,"metadata":{"m":%q},"access":%s}]`, a.canary(ofGiven), a.canary(ofGiven), access))
+	w.note(a, idOfToken, fmt.Sprint(made["id"]))
 	key, _ := made["key"].(string)
 	return key
 }
