@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -74,46 +75,29 @@ func measureTenants(ctx context.Context, r *run, res *Result) (err error) {
 	if r.cfg.REST == nil {
 		return errNoREST
 	}
+	var ids []int64
+	defer func() { err = errors.Join(err, r.dismiss(context.WithoutCancel(ctx), ids)) }()
+	// The store's write buffer grows up to its bound with whatever is written: as many
+	// accounts come before those that are measured.
+	if ids, err = r.tenants(ctx, ids); err != nil {
+		return err
+	}
 	before, err := r.calm(ctx)
 	if err != nil {
 		return err
 	}
-	var ids []int64
-	defer func() {
-		for len(ids) > 0 { // the broker's answer to so many ids is no part of the measurement
-			n := min(array, len(ids))
-			path := "/platform/customers/"
-			for i, id := range ids[:n] {
-				if i > 0 {
-					path += ","
-				}
-				path += strconv.FormatInt(id, 10)
-			}
-			err = errors.Join(err, r.cfg.REST(context.WithoutCancel(ctx), http.MethodDelete, path, nil, nil))
-			ids = ids[n:]
-		}
-	}()
-	a, began := before, time.Now()
-	for len(ids) < r.cfg.Count {
-		batch := make([]any, min(array, r.cfg.Count-len(ids)))
-		for i := range batch {
-			batch[i] = map[string]any{"name": fmt.Sprintf("bench %s %d", r.name, len(ids)+i)}
-		}
-		var made []tenant
-		if err := r.cfg.REST(ctx, http.MethodPost, "/platform/customers", batch, &made); err != nil {
-			return err
-		}
-		for _, t := range made {
-			ids = append(ids, t.ID)
-		}
+	began := time.Now()
+	if ids, err = r.tenants(ctx, ids); err != nil {
+		return err
 	}
+	took := time.Since(began)
 	b, err := r.sample()
 	if err != nil {
 		return err
 	}
-	n := float64(len(ids))
-	res.AccountsPerS = n / time.Since(began).Seconds()
-	res.CPUPerAccount = float64((b.usage.CPU - a.usage.CPU).Microseconds()) / n
+	n := float64(r.cfg.Count)
+	res.AccountsPerS = n / took.Seconds()
+	res.CPUPerAccount = float64((b.usage.CPU - before.usage.CPU).Microseconds()) / n
 	after, err := r.calm(ctx)
 	if err != nil {
 		return err
@@ -122,6 +106,39 @@ func measureTenants(ctx context.Context, r *run, res *Result) (err error) {
 		res.RSSPerAccount = float64(after.usage.RSS-before.usage.RSS) / n
 	}
 	return r.measureTokens(ctx, res)
+}
+
+// tenants makes the configured number of accounts more.
+func (r *run) tenants(ctx context.Context, ids []int64) ([]int64, error) {
+	for end := len(ids) + r.cfg.Count; len(ids) < end; {
+		batch := make([]any, min(array, end-len(ids)))
+		for i := range batch {
+			batch[i] = map[string]any{"name": fmt.Sprintf("bench %s %d", r.name, len(ids)+i)}
+		}
+		var made []tenant
+		if err := r.cfg.REST(ctx, http.MethodPost, "/platform/customers", batch, &made); err != nil {
+			return ids, err
+		}
+		for _, t := range made {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids, nil
+}
+
+// dismiss deletes accounts.
+func (r *run) dismiss(ctx context.Context, ids []int64) (err error) {
+	for some := range slices.Chunk(ids, array) {
+		path := []byte("/platform/customers/")
+		for i, id := range some {
+			if i > 0 {
+				path = append(path, ',')
+			}
+			path = strconv.AppendInt(path, id, 10)
+		}
+		err = errors.Join(err, r.cfg.REST(ctx, http.MethodDelete, string(path), nil, nil))
+	}
+	return err
 }
 
 // tokensMeasured is how many tokens are created to see how fast that goes.
