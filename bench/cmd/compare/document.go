@@ -218,7 +218,7 @@ func (t table) tenants() string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return "\n## Accounts\n\nMemory is the growth of the whole process, the store's write buffer included. " +
+	return "\n## Accounts\n\nMemory is the growth of the whole process while the last third of the accounts is made, when the store's write buffers have reached their bound. " +
 		"`make bench-micro` measures a login and a record of the log.\n\n| | alcove | goal |\n|---|---:|---|\n" + b.String()
 }
 
