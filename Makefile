@@ -38,7 +38,7 @@ bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performanc
 bench-unpinned: ## the same without pinning processes to cores; prints only
 	cd bench && $(GO) run ./cmd/compare --pin=false --out= $(BENCH)
 
-bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries
+bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries, logins, logs
 	$(GO) run ./scripts/micro $(MICRO)
 
 fmt: ## formats every Go file
