@@ -45,8 +45,9 @@ type Directory struct {
 	cfg      Config
 	store    Store
 	observer atomic.Pointer[Observer]
-	secret   []byte // of the installation: 32 bytes
-	firstKey string // made by this Open, else empty
+	secret   []byte    // of the installation: 32 bytes
+	sessions *disguise // of session ids
+	firstKey string    // made by this Open, else empty
 	guard    guard
 
 	accounts *table[AccountID, *account]
@@ -239,7 +240,7 @@ func compare2(a1, b1, a2, b2 int64) int {
 // Disguise turns a counter of the installation into a number that may be shown: it says
 // nothing about how many came before, and no two counters below 2^40 give the same
 // [EXT-ACC-1].
-func (d *Directory) Disguise(n uint64) int64 { return int64(scatter(d.secret, n)) }
+func (d *Directory) Disguise(n uint64) int64 { return int64(d.sessions.hide(n)) }
 
 // Reveal is the inverse of Disguise; false for a number that Disguise gives for none
 // below 2^40.
@@ -247,7 +248,12 @@ func (d *Directory) Reveal(id int64) (n uint64, ok bool) {
 	if id < 0 || id >= 1<<idBits {
 		return 0, false
 	}
-	return gather(d.secret, uint64(id)), true
+	return d.sessions.find(uint64(id)), true
+}
+
+// scatterBy sets the secret of the installation.
+func (d *Directory) scatterBy(secret []byte) {
+	d.secret, d.sessions = secret, newDisguise(secret, "session")
 }
 
 // newSecret returns the installation's secret.

@@ -148,33 +148,11 @@ func scatter(secret []byte, n uint64) uint64 {
 	return left<<half | right
 }
 
-// gather is the inverse of scatter.
-func gather(secret []byte, n uint64) uint64 {
-	const half, mask = idBits / 2, 1<<(idBits/2) - 1
-	left, right := n>>half&mask, n&mask
-	for round := uint64(6); round > 0; round-- {
-		left, right = right^feistel(secret, round-1, left), left
-	}
-	return left<<half | right
-}
-
 // feistel is the round function of scatter: idBits/2 bits of the HMAC-SHA-256 of round
-// and half, written out, since records of events show ids and are to cost little: nothing
-// is allocated.
+// and half.
 func feistel(secret []byte, round, half uint64) uint64 {
-	const block = sha256.BlockSize
-	var inner [block + 16]byte
-	var outer [block + sha256.Size]byte
-	copy(inner[:block], secret)
-	copy(outer[:block], secret)
-	for i := range block {
-		inner[i] ^= 0x36
-		outer[i] ^= 0x5c
-	}
-	binary.BigEndian.PutUint64(inner[block:], round)
-	binary.BigEndian.PutUint64(inner[block+8:], half)
-	sum := sha256.Sum256(inner[:])
-	copy(outer[block:], sum[:])
-	sum = sha256.Sum256(outer[:])
-	return binary.BigEndian.Uint64(sum[:]) & (1<<(idBits/2) - 1)
+	var block [16]byte
+	binary.BigEndian.PutUint64(block[:8], round)
+	binary.BigEndian.PutUint64(block[8:], half)
+	return binary.BigEndian.Uint64(mac(secret, string(block[:]))) & (1<<(idBits/2) - 1)
 }

@@ -17,7 +17,8 @@ func (d *Directory) load() error {
 	err := d.store.LoadDocuments(kindAccount, func(id int64, doc []byte) error {
 		if id == counterID {
 			c, err := decode(kindAccount, id, doc, func(c *counterDoc) int { return c.Version })
-			d.write.nextAccount, d.secret = c.Next, c.Secret
+			d.write.nextAccount = c.Next
+			d.scatterBy(c.Secret)
 			return err
 		}
 		a, err := decode(kindAccount, id, doc, func(a *accountDoc) int { return a.Version })
@@ -168,7 +169,7 @@ func (d *Directory) installOperator() error {
 		return err
 	}
 	if first {
-		d.secret = newSecret()
+		d.scatterBy(newSecret())
 		if err := d.put(kindAccount, []Document{counterDocument(0, d.secret), accountDocument(owner.shown())}); err != nil {
 			return err
 		}
