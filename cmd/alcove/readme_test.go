@@ -24,7 +24,7 @@ type tour struct {
 
 var tours = map[string]tour{
 	"readme": {
-		file: "../../README.md", sections: []string{"Five minutes", "More than MQTT"},
+		file: "../../README.md", sections: []string{"Five minutes", "More than MQTT", "MQTT as a service"},
 		wants: []string{"greeting hello, world", "door/1 open", "news/today while you were away",
 			`"response-topic":"job/done"`, `"priority":"high"`, "door sensor", `"info":"operator"`, "pair"},
 	},

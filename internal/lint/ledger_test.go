@@ -19,7 +19,7 @@ type statement struct {
 var ledgers = []struct{ file, name string }{{"mqtt5.tsv", "MQTT 5.0"}, {"mqtt311.tsv", "MQTT 3.1.1"}, {"alcove.tsv", "Alcove"}}
 
 // issuesDone are the values of the issue column whose rules must be kept now.
-var issuesDone = []string{"", "2", "3"}
+var issuesDone = []string{"", "2", "3", "4"}
 
 func readLedger(t *testing.T, file string) []statement {
 	t.Helper()
