@@ -30,6 +30,7 @@ var tours = map[string]tour{
 	},
 	"dialect": {file: "../../docs/dialect.md"},
 	"cli":     {file: "../../docs/cli.md"},
+	"rest":    {file: "../../docs/rest.md"},
 }
 
 // step is a command of a tour.
