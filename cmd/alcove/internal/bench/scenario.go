@@ -77,7 +77,7 @@ var scenarios = []Scenario{
 	{Name: "sticky-qos1", About: "sticky by QoS 1", connections: 32, count: 1000, qos: 1, window: 100, sticky: true, measure: measureGroup},
 	{Name: "retained-db", About: "retained messages as a database: stored, updated at random, asked for by selectors and by time", connections: 10, count: 1_000_000, qos: 1, window: 500, measure: measureDatabase},
 	{Name: "retained-db-memory", About: "the same in an account that keeps nothing on disk", connections: 10, count: 1_000_000, qos: 1, window: 500, memory: true, measure: measureDatabase},
-	{Name: "tenants", About: "100,000 accounts with a token each, after 200,000 others, idle: memory; tokens created by REST", connections: 1, count: 100_000, tenants: true, measure: measureTenants},
+	{Name: "tenants", About: "100,000 accounts with a token each, after 300,000 others, idle: memory; tokens created by REST", connections: 1, count: 100_000, tenants: true, measure: measureTenants},
 	{Name: "neighbour", About: "1,000 messages a second of an account: alone, and beside one that floods", connections: 20, rate: 1000, batch: 1, shape: pairs, tenants: true, measure: measureNeighbour},
 }
 

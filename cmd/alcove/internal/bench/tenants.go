@@ -79,7 +79,7 @@ func measureTenants(ctx context.Context, r *run, res *Result) (err error) {
 	defer func() { err = errors.Join(err, r.dismiss(context.WithoutCancel(ctx), ids)) }()
 	// The store's write buffers grow up to their bound with whatever is written: others
 	// come before the accounts that are measured.
-	for range 2 {
+	for range 3 {
 		if ids, err = r.tenants(ctx, ids); err != nil {
 			return err
 		}
