@@ -199,7 +199,7 @@ func (t table) database() string {
 	s := one.samples[0]
 	fmt.Fprintf(&b, "\n## Retained messages as a database\n\n%s retained messages of %d bytes in one account, in one that answers "+
 		"after the disk and in one that keeps nothing on disk. A question is a SUBSCRIBE, timed until its last message; "+
-		"its CPU time includes an UNSUBSCRIBE. What is durable has the store's write buffers in its memory, 128 MB at most: " +
+		"its CPU time includes an UNSUBSCRIBE. What is durable has the store's write buffers in its memory, 128 MB at most: "+
 		"with ten million messages they are a tenth of what they are with one.\n\n| | durable | memory | goal |\n|---|---:|---:|---|\n", count(float64(s.Count)), s.PayloadBytes)
 	for _, f := range databaseFigures {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.what, f.show(durable.median(f.of)), f.show(memory.median(f.of)), f.goal)
