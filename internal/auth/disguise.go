@@ -35,12 +35,8 @@ const (
 // hide turns a counter into the number that is shown.
 func (d *disguise) hide(n uint64) uint64 {
 	room := d.rooms.Get().(*[2][aes.BlockSize]byte)
-	left, right := n>>halfBits&halfMask, n&halfMask
-	for round := range uint64(6) {
-		left, right = right, left^d.round(room, round, right)
-	}
-	d.rooms.Put(room)
-	return left<<halfBits | right
+	defer d.rooms.Put(room)
+	return permute(n, func(round, half uint64) uint64 { return d.round(room, round, half) })
 }
 
 // find is the inverse of hide.

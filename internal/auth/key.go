@@ -140,12 +140,16 @@ const idBits = 40
 // Feistel network of six rounds. Ids are scattered counters, so that they never come
 // twice and yet tell no account how many others there are, or how busy [EXT-ACC-1].
 func scatter(secret []byte, n uint64) uint64 {
-	const half, mask = idBits / 2, 1<<(idBits/2) - 1
-	left, right := n>>half&mask, n&mask
+	return permute(n, func(round, half uint64) uint64 { return feistel(secret, round, half) })
+}
+
+// permute runs a Feistel network of six rounds over idBits bits; f gives halfBits bits.
+func permute(n uint64, f func(round, half uint64) uint64) uint64 {
+	left, right := n>>halfBits&halfMask, n&halfMask
 	for round := range uint64(6) {
-		left, right = right, left^feistel(secret, round, right)
+		left, right = right, left^f(round, right)
 	}
-	return left<<half | right
+	return left<<halfBits | right
 }
 
 // feistel is the round function of scatter: idBits/2 bits of the HMAC-SHA-256 of round
@@ -154,5 +158,5 @@ func feistel(secret []byte, round, half uint64) uint64 {
 	var block [16]byte
 	binary.BigEndian.PutUint64(block[:8], round)
 	binary.BigEndian.PutUint64(block[8:], half)
-	return binary.BigEndian.Uint64(mac(secret, string(block[:]))) & (1<<(idBits/2) - 1)
+	return binary.BigEndian.Uint64(mac(secret, string(block[:]))) & halfMask
 }

@@ -55,17 +55,13 @@ func (mem *member) by(m *Message) (*Subscription, []uint32) {
 			best = sub
 		}
 	}
-	if best == mem.sub || best.id == 0 {
-		return best, mem.identifiers(best)
+	switch {
+	case best == mem.sub:
+		return best, mem.ids
+	case best.id == 0:
+		return best, nil
 	}
 	return best, []uint32{best.id}
-}
-
-func (mem *member) identifiers(sub *Subscription) []uint32 {
-	if sub == mem.sub {
-		return mem.ids
-	}
-	return nil
 }
 
 // use makes sub the subscription by which the session is a member, one of them where it
