@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -132,12 +131,8 @@ type recordStream struct {
 	source recordSource
 	sifter *sifter
 
-	out     http.ResponseWriter
-	control *http.ResponseController
-	buf     bytes.Buffer
+	outflow
 	written int
-	started bool
-	err     error
 }
 
 // list answers with the records of a query that are wanted.
@@ -223,21 +218,6 @@ func someFields(doc []byte, names []string) []byte {
 		some = append(append(append(some, quoted...), ':'), value...)
 	}
 	return append(some, '}')
-}
-
-// send writes what has gathered. Whoever takes nothing for streamTimeout is left.
-func (st *recordStream) send() {
-	if !st.started {
-		st.started = true
-		st.out.Header().Set("Content-Type", "application/json")
-		st.out.WriteHeader(http.StatusOK)
-	}
-	_ = st.control.SetWriteDeadline(time.Now().Add(streamTimeout))
-	_, err := st.out.Write(st.buf.Bytes())
-	if st.err == nil {
-		st.err = err
-	}
-	st.buf.Reset()
 }
 
 // addRecords registers a GET of a list of records, each of which is documented as T.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/netip"
@@ -24,17 +23,13 @@ type messageStream struct {
 	fields        []pickedField // of each message; nil: all
 	limit, offset int           // limit 0: no page, all of them
 
-	out     http.ResponseWriter
-	control *http.ResponseController
+	outflow
 	remote  netip.Addr
 	rights  *auth.Rights
 	now     time.Time
-	buf     bytes.Buffer
 	json    *json.Encoder
 	count   int // messages that the query has given
 	written int
-	started bool // something has been sent
-	err     error
 }
 
 // may tells whether the caller may see a topic, by the rights now in force.
@@ -159,23 +154,6 @@ func (st *messageStream) some(shown *retainedMessage) error {
 	}
 	st.buf.WriteString("}\n")
 	return nil
-}
-
-// send writes what has gathered. Whoever takes nothing for streamTimeout is left.
-func (st *messageStream) send() {
-	if !st.started {
-		st.started = true
-		st.out.Header().Set("Content-Type", "application/json")
-		st.out.WriteHeader(http.StatusOK)
-	}
-	_ = st.control.SetWriteDeadline(time.Now().Add(streamTimeout))
-	_, err := st.out.Write(st.buf.Bytes())
-	if st.err == nil {
-		st.err = err
-	}
-	if st.buf.Reset(); st.buf.Cap() > 4*streamBuffer {
-		st.buf = bytes.Buffer{} // after a large message
-	}
 }
 
 // recheck asks, as often as something is sent, whether the token still stands, and

@@ -103,8 +103,7 @@ func addressAllowed(masks *[]ipMask, addr netip.Addr) bool {
 }
 
 // MatchMask matches * (any run) and ? (one byte) in O(len(pattern)·len(s)) time,
-// without recursion: on a mismatch only the latest * is widened. Masks of ips and of
-// REST selectors are matched by it.
+// without recursion: on a mismatch only the latest * is widened.
 func MatchMask(pattern, s string) bool {
 	p, i, star, mark := 0, 0, -1, 0
 	for i < len(s) {
