@@ -44,7 +44,8 @@ const tenantsTime = 10 * time.Minute
 
 // rows are those of the usual table, in their order.
 var rows = []row{
-	{name: "r13"}, {name: "pair"}, {name: "fan500"}, {name: "fanin"},
+	{name: "r13"}, {name: "pair"}, {name: "pair-1"}, {name: "pair-1k"}, {name: "fan500"}, {name: "fanin"},
+	{name: "tls-r13", transport: overTLS}, {name: "tls-pair", transport: overTLS},
 	{name: "qos1-100"}, {name: "qos1-20"}, {name: "qos2-20"}, {name: "latency"},
 	{name: "v5-r13", brokers: withVersion5}, {name: "v5-pair", brokers: withVersion5},
 	{name: "filter-plain"},
@@ -57,6 +58,7 @@ var rows = []row{
 	{name: "sticky-qos1", brokers: alcoveOnly},
 	{name: "idle"}, {name: "idle-tls", transport: overTLS}, {name: "idle-ws", transport: overWS},
 	{name: "subs-exact"}, {name: "subs-wild"}, {name: "connect"},
+	{name: "drain"}, {name: "retained"}, {name: "retained-memory", brokers: alcoveOnly, rest: true},
 	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
 	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
 	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime},

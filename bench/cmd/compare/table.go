@@ -31,8 +31,16 @@ type sample struct {
 	Errors        uint64  `json:"errors"`
 	FirstError    string  `json:"first_error"`
 	OwnProperties int     `json:"own_properties"`
+	SeriesOf      string  `json:"series_of"`
+	Series        []point `json:"series"`
 	stored
 	tenancy
+}
+
+// point is what a message cost at one size of a scenario that has several.
+type point struct {
+	N         int     `json:"n"`
+	CPUPerMsg float64 `json:"cpu_us_per_msg"`
 }
 
 // tenancy are a sample's figures of accounts.
