@@ -13,11 +13,24 @@ type Result struct {
 	Seconds      float64 `json:"seconds"`
 	Rates
 	Latency
+	Saturation
 	Memory
 	Database
 	Tenancy
+	Stalls
 	Series
 	Counts
+}
+
+// Stalls are the latencies of a steady stream beside a subscriber that never reads, and
+// beside one that reads a little, in microseconds.
+type Stalls struct {
+	UnreadP50  float64 `json:"unread_p50_us,omitempty"`
+	UnreadP99  float64 `json:"unread_p99_us,omitempty"`
+	UnreadP999 float64 `json:"unread_p999_us,omitempty"`
+	SlowP50    float64 `json:"slow_p50_us,omitempty"`
+	SlowP99    float64 `json:"slow_p99_us,omitempty"`
+	SlowP999   float64 `json:"slow_p999_us,omitempty"`
 }
 
 // Series is what a message cost at several sizes of the same thing, in rising order.
@@ -50,6 +63,18 @@ type Latency struct {
 	P999          float64 `json:"p999_us"`
 	Max           float64 `json:"max_us"`
 	DriverLateP99 float64 `json:"driver_late_p99_us,omitempty"`
+}
+
+// Saturation is what a run found before it went on at half of it, and how long a
+// publisher waited for its acknowledgements, in microseconds: flat out, and at half.
+type Saturation struct {
+	SaturationPerS float64 `json:"saturation_per_s,omitempty"` // messages in
+	AckP50         float64 `json:"ack_p50_us,omitempty"`
+	AckP99         float64 `json:"ack_p99_us,omitempty"`
+	AckP999        float64 `json:"ack_p999_us,omitempty"`
+	HalfAckP50     float64 `json:"half_ack_p50_us,omitempty"`
+	HalfAckP99     float64 `json:"half_ack_p99_us,omitempty"`
+	HalfAckP999    float64 `json:"half_ack_p999_us,omitempty"`
 }
 
 // Memory is the broker's resident memory in bytes.

@@ -47,6 +47,7 @@ type run struct {
 	name  string // prefix of topics and client identifiers, new for each run
 	binds atomic.Uint32
 	ids   atomic.Uint32
+	left  []hello // sessions that outlive their connections, to be removed
 }
 
 // Limits of a drive: how long a closed loop may stand still before what is missing
@@ -201,7 +202,7 @@ func (r *run) begin(cells []*cell) (*drive, error) {
 func (c *cell) links() []*link {
 	all := append([]*link(nil), c.subs...)
 	for _, p := range c.pubs {
-		if !p.retired {
+		if !p.retired && p.link.flows == nil { // else it is a subscriber too
 			all = append(all, p.link)
 		}
 	}
@@ -292,7 +293,7 @@ func (d *drive) end() {
 
 // tally adds the cells' counts to the result.
 func (d *drive) tally(res *Result) {
-	var hist, late Histogram
+	var hist, late, acks Histogram
 	var first error
 	own := -1
 	for _, c := range d.cells {
@@ -325,15 +326,20 @@ func (d *drive) tally(res *Result) {
 		if c.hist != nil {
 			hist.Merge(c.hist)
 		}
+		if c.acks != nil {
+			acks.Merge(c.acks)
+		}
 		if first == nil {
 			first = c.first
 		}
 		c.mu.Unlock()
 	}
 	if hist.Count() > 0 {
-		res.P50, res.P99 = float64(hist.Quantile(0.50))/1e3, float64(hist.Quantile(0.99))/1e3
-		res.P999, res.Max = float64(hist.Quantile(0.999))/1e3, float64(hist.max)/1e3
-		res.DriverLateP99 = float64(late.Quantile(0.99)) / 1e3
+		res.Latency = Latency{Max: float64(hist.max) / 1e3, DriverLateP99: float64(late.Quantile(0.99)) / 1e3}
+		res.P50, res.P99, res.P999 = hist.quantiles()
+	}
+	if acks.Count() > 0 {
+		res.AckP50, res.AckP99, res.AckP999 = acks.quantiles()
 	}
 	if first != nil {
 		res.FirstError = first.Error()

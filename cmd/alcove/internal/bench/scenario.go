@@ -27,6 +27,7 @@ type Scenario struct {
 	version     mqtt.Version // 0: as configured
 	memory      bool         // for an account that keeps nothing on disk
 	tenants     bool         // makes accounts of its own by REST
+	kept        bool         // the subscribers' sessions outlive their connections; acknowledgements are timed
 
 	// shape splits a number of connections into cells with so many publishers and
 	// subscribers each; nil for scenarios of another kind.
@@ -67,6 +68,16 @@ var scenarios = []Scenario{
 	{Name: "qos1-20", About: "50 pairs, QoS 1, 20 messages under way each", connections: 100, shape: pairs, qos: 1, window: 20},
 	{Name: "qos2-20", About: "50 pairs, QoS 2, 20 messages under way each", connections: 100, shape: pairs, qos: 2, window: 20},
 	{Name: "latency", About: "10,000 messages a second over 50 pairs, one a write, open loop", connections: 100, shape: pairs, rate: 10_000, batch: 1},
+	{Name: "latency-50k", About: "the same at 50,000 messages a second", connections: 100, shape: pairs, rate: 50_000, batch: 1},
+	{Name: "half", About: "50 pairs, one message a write, flat out, then at half of that in an open loop: latency", connections: 100, batch: 1, window: 16, shape: pairs, measure: measureHalf},
+	{Name: "durable", About: "1,000 pairs, QoS 1, 4 messages under way each, to sessions that outlive their connections: flat out, then at half of that", connections: 2000, qos: 1, window: 4, kept: true, shape: pairs, measure: measureDurable},
+	{Name: "one-loop", About: "r13 at 1,000,000 messages a second, for a broker on both cores with one processor (GOMAXPROCS=1): CPU", connections: 120, batch: usualBatch, rate: 1_000_000, shape: r13},
+	{Name: "two-loops", About: "the same, for one with two", connections: 120, batch: usualBatch, rate: 1_000_000, shape: r13},
+	{Name: "two-cores", About: "r13 flat out, for a broker with two processors on the two cores that it shares with the driver", connections: 120, shape: r13},
+	{Name: "stalled", About: "10,000 messages a second over 50 pairs, one a write: alone, beside a subscriber of all that never reads, beside one that reads 1 KB a second", connections: 100, rate: 10_000, batch: 1, shape: pairs, measure: measureStalled},
+	{Name: "scale-connections", About: "pairs over 10, 100, 1,000 and 19,000 connections: CPU per message", connections: 19_000, shape: pairs, measure: measureManyConnections},
+	{Name: "scale-subscriptions", About: "10 publishers and 10 subscribers at random topics of 10, 1,000, 100,000 and 1,000,000 exact subscriptions: CPU per message", connections: 20, count: 1_000_000, window: 256, measure: measureManySubscriptions},
+	{Name: "scale-accounts", About: "10,000 connections that publish to themselves, in 1, 10, 100, 1,000 and 10,000 accounts: CPU per message", connections: 10_000, count: 10_000, window: usualBatch, tenants: true, measure: measureManyAccounts},
 	{Name: "idle", About: "10,000 idle connections with a subscription each: memory", connections: 10_000, measure: measureIdle},
 	{Name: "idle-tls", About: "the same over TLS", connections: 10_000, tls: true, measure: measureIdle},
 	{Name: "idle-ws", About: "the same over WebSocket", connections: 10_000, ws: true, measure: measureIdle},
