@@ -211,11 +211,10 @@ func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
 // [MQTT311-3.3.1-1] [MQTT311-3.3.1-3].
 func (s *Session) transmit(t *Turn, a *attachment, e *entry) {
 	d := &t.scratch.delivery
-	*d = Delivery{
-		Message: e.msg, QoS: e.qos, Dup: e.is(entryAttempted), Retain: e.is(entryRetain),
-		PacketID: e.packetID(), SubscriptionIDs: e.subscriptionIDs(),
-		Own: e.msg.Account == s.ns.account,
-	}
+	d.reset(e.msg)
+	d.QoS, d.Dup, d.Retain = e.qos, e.is(entryAttempted), e.is(entryRetain)
+	d.PacketID, d.SubscriptionIDs = e.packetID(), e.subscriptionIDs()
+	d.Own = e.msg.Account == s.ns.account
 	d.Expiry, d.HasExpiry = e.msg.Remaining(t.Now)
 	t.dress(d, a, s.stamped(e.msg, a))
 	e.flags |= entryAttempted

@@ -81,6 +81,7 @@ func (c *Conn) finish(t *broker.Turn, cause error) {
 	c.by = c.loop.tick + ticks(closeTime)
 	c.arm()
 	c.watch(wantRead)
+	c.goOn()
 }
 
 // shut says goodbye once the output has gone out, and waits a little for the client

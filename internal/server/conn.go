@@ -113,6 +113,7 @@ type moment struct {
 	calling bool // is inside of broker.Connect
 	leaving bool // the peer has hung up while it was held back by its rate
 	lingers bool // counts in loop.lingering
+	unread  bool // reading stopped before the socket was empty
 }
 
 var (
@@ -157,7 +158,8 @@ func (l *loop) open(t *broker.Turn, c *Conn, first []byte) {
 		c.received(t, first)
 	}
 	if c.wrap != nil {
-		l.makeReady(c) // TLS may have decrypted more than it has told
+		c.unread = true // TLS may have decrypted more than it has told
+		c.goOn()
 	}
 }
 
@@ -211,7 +213,7 @@ func (c *Conn) late() {
 // input handles what the system says about the socket beside that it has room.
 func (c *Conn) input(t *broker.Turn, what interest) {
 	if c.holds == 0 {
-		c.readable(t)
+		c.readable(t, what&(wantHangup|sawHangup|sawError) != 0)
 		return
 	}
 	switch {
@@ -276,13 +278,21 @@ func (c *Conn) resume(t *broker.Turn) {
 				c.received(t, b)
 			}
 		}
+	}
+	c.goOn()
+}
+
+// goOn has what was left unread read when there is no hold any more.
+func (c *Conn) goOn() {
+	if c.unread && c.holds == 0 {
 		c.loop.makeReady(c)
 	}
 }
 
-// readable reads what has come, up to a budget.
-func (c *Conn) readable(t *broker.Turn) {
+// readable reads what has come, up to a budget; to the end, where that has come.
+func (c *Conn) readable(t *broker.Turn, end bool) {
 	l := c.loop
+	c.unread = true
 	for budget := readBudget; budget > 0; {
 		if c.state == stateClosed || c.holds != 0 {
 			return
@@ -296,17 +306,17 @@ func (c *Conn) readable(t *broker.Turn) {
 		}
 		switch {
 		case err == errAgain:
+			c.unread = false
 			return
 		case err != nil:
 			c.ended(t, err)
 			return
-		case n < len(l.buf) && c.wrap.direct():
-			return // the socket is empty, and else the system says so again
+		case n < len(l.buf) && !end && c.wrap.direct():
+			c.unread = false // what comes from now on is told
+			return
 		}
 	}
-	if !c.wrap.direct() {
-		l.makeReady(c)
-	}
+	c.goOn()
 }
 
 func (c *Conn) read(b []byte) (int, error) {
@@ -358,7 +368,11 @@ func (c *Conn) writable() {
 	o.mu.Lock()
 	blocked := o.state&outBlocked != 0
 	o.mu.Unlock()
-	if !blocked && c.armed && c.state != stateClosed {
+	switch {
+	case !c.armed || c.state == stateClosed:
+	case blocked:
+		c.loop.poll.remind(c) // perhaps only its share was up
+	default:
 		c.armed = false
 		c.watch(c.wants &^ wantWrite)
 	}

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/netip"
-	"unsafe"
 
 	"alcove/internal/broker"
 	"alcove/internal/mqtt"
@@ -31,28 +30,33 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 		c.loop.stats.dropped.Add(1)
 		return broker.Full
 	}
-	m := d.Message
-	h := mqtt.PublishHead{
-		Version:    o.version,
-		Dup:        d.Dup,
-		QoS:        d.QoS,
-		Retain:     d.Retain,
-		Topic:      unsafe.String(unsafe.SliceData(m.Topic), len(m.Topic)),
-		PacketID:   d.PacketID,
-		PayloadLen: len(m.Payload),
-	}
-	if o.version == mqtt.V5 {
-		h.ForwardLen = len(d.Forward) + len(d.Stamps)
-		h.SubscriptionIDs = d.SubscriptionIDs
-		h.Expiry, h.HasExpiry = d.Expiry, d.HasExpiry
-	}
 	size := 0
+	if p := d.Packet; p != nil && o.aliasMax == 0 {
+		if size = len(p); !o.fits(size) {
+			return broker.TooLarge // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+		}
+		ch := o.queue.reserve(size)
+		ch.w += copy(ch.mem[ch.w:], p)
+	} else if size = c.encode(d); size == 0 {
+		return broker.TooLarge
+	}
+	o.sent++
+	c.grown(size)
+	c.touch(t)
+	return broker.Sent
+}
+
+// encode appends a PUBLISH that is encoded for this client, and returns its size, or 0
+// where the client does not take it. The caller holds out.mu.
+func (c *Conn) encode(d *broker.Delivery) (size int) {
+	o, m := &c.out, d.Message
+	h := d.Head(o.version)
 	if o.aliasMax != 0 {
 		if size = o.aliased(&h); size == 0 {
-			return broker.TooLarge
+			return 0
 		}
 	} else if size = h.Size(); !o.fits(size) {
-		return broker.TooLarge // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+		return 0 // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 	}
 	if len(m.Payload) < shareSize && len(d.Forward) < shareSize {
 		ch := o.queue.reserve(size)
@@ -63,10 +67,7 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	} else {
 		c.appendShared(d, &h, size)
 	}
-	o.sent++
-	c.grown(size)
-	c.touch(t)
-	return broker.Sent
+	return size
 }
 
 // Peer is where the client is, and how it comes. See broker.Outlet.

@@ -18,6 +18,14 @@ const slotBell = ^uint32(0)
 type waits struct{}
 
 // poller is a loop's epoll instance and the bell that wakes it.
+//
+// Sockets are watched edge-triggered: one that has something is told once, when that
+// comes, and waits in its account's lane from then on. Level-triggered, each question
+// would be answered with all the sockets that still wait there: with 2,000 busy
+// connections a third of the broker's time went into asking them again, with 18,000
+// nearly half. What follows: whoever stops reading before a socket is empty remembers
+// it (Conn.unread), and whoever stops writing before it is full has it told again
+// (remind).
 type poller struct {
 	epfd, bell int
 	raw        []unix.EpollEvent
@@ -34,7 +42,7 @@ func (p *poller) open() (err error) {
 	}
 	p.raw = make([]unix.EpollEvent, pollEvents)
 	p.events = make([]event, 0, pollEvents)
-	return p.control(unix.EPOLL_CTL_ADD, p.bell, unix.EPOLLIN, slotBell, 0)
+	return p.control(unix.EPOLL_CTL_ADD, p.bell, unix.EPOLLIN|unix.EPOLLET, slotBell, 0)
 }
 
 func (p *poller) close() {
@@ -60,9 +68,16 @@ func (p *poller) watch(c *Conn, want interest) error {
 	if c.wants&watched == 0 {
 		op = unix.EPOLL_CTL_ADD
 	}
-	var events uint32
+	c.wants = want
+	return p.control(op, int(c.sock.fd), edges(want), c.slot, c.gen)
+}
+
+// edges are the events of an interest. Who reads is told of the end as well: data and
+// the end may come at once, in one event.
+func edges(want interest) uint32 {
+	events := uint32(unix.EPOLLET)
 	if want&wantRead != 0 {
-		events |= unix.EPOLLIN
+		events |= unix.EPOLLIN | unix.EPOLLRDHUP
 	}
 	if want&wantWrite != 0 {
 		events |= unix.EPOLLOUT
@@ -70,8 +85,14 @@ func (p *poller) watch(c *Conn, want interest) error {
 	if want&wantHangup != 0 {
 		events |= unix.EPOLLRDHUP
 	}
-	c.wants = want
-	return p.control(op, int(c.sock.fd), events, c.slot, c.gen)
+	return events
+}
+
+// remind has the owner told again of what is so now.
+func (p *poller) remind(c *Conn) {
+	if c.wants&watched != 0 {
+		_ = p.control(unix.EPOLL_CTL_MOD, int(c.sock.fd), edges(c.wants), c.slot, c.gen)
+	}
 }
 
 // forget has the owner told of nothing more.
@@ -121,9 +142,7 @@ func (p *poller) wait(atMost time.Duration) []event {
 func (p *poller) take(ev *unix.EpollEvent) {
 	slot := uint32(ev.Fd)
 	if slot == slotBell {
-		var b [8]byte
-		_, _ = unix.Read(p.bell, b[:])
-		return
+		return // each ring is an edge: its counter is never read, nor full in our time
 	}
 	var what interest
 	if ev.Events&unix.EPOLLIN != 0 {

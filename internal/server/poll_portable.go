@@ -52,6 +52,9 @@ type waits struct{ reading, writing bool }
 // socket; its event finds the slot taken by nobody or another.
 func (p *poller) forget(c *Conn) { c.wants = 0 }
 
+// remind is for systems that tell of changes only.
+func (p *poller) remind(*Conn) {}
+
 // rearm waits again for what has just been told, if it is still wanted.
 func (p *poller) rearm(c *Conn, what interest) {
 	if what&wantRead != 0 {
