@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // buckets is how many groups of first levels have a generation of their own.
@@ -54,10 +55,11 @@ func NewTree[V comparable](reservedFirstLevel string) *Tree[V] {
 	return &Tree[V]{dialect: Dialect{HideDollar: true, HideFirst: reservedFirstLevel, Selectors: true}}
 }
 
-// Add puts a pair into the tree and reports whether it is new. The tree keeps
-// the string filter of the first pair with that filter and no other, so it
-// should not be a part of something much larger. A filter that is empty, or
-// longer than MaxBytes, is not added.
+// Add puts a pair into the tree and reports whether it is new. Of all strings
+// with the same filter the tree keeps the one that came last, as long as that
+// pair is there, so it may be a part of the value, and should not be a part of
+// something much larger. A filter that is empty, or longer than MaxBytes, is not
+// added.
 func (t *Tree[V]) Add(filter string, v V) bool {
 	if filter == "" || len(filter) > MaxBytes {
 		return false
@@ -65,9 +67,11 @@ func (t *Tree[V]) Add(filter string, v V) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if id := t.find(filter); id != 0 {
-		if !t.addValue(t.sets.at(id), v) {
+		s := t.sets.at(id)
+		if !t.addValue(s, v) {
 			return false
 		}
+		s.setText(filter)
 	} else {
 		t.addFilter(filter, v)
 	}
@@ -117,7 +121,8 @@ func (t *Tree[V]) addFilter(filter string, v V) {
 	t.exact.insert(s.hash, id, t.hashOfSet)
 }
 
-// Remove takes a pair out and reports whether it was there.
+// Remove takes a pair out and reports whether it was there. The string must be
+// the one that the pair came with where it is a part of the value.
 func (t *Tree[V]) Remove(filter string, v V) bool {
 	if filter == "" {
 		return false
@@ -132,8 +137,11 @@ func (t *Tree[V]) Remove(filter string, v V) bool {
 	if !removed {
 		return false
 	}
-	if empty {
+	switch s := t.sets.at(id); {
+	case empty:
 		t.removeFilter(id)
+	case s.head == unsafe.StringData(filter): // others have the filter, and not this string
+		s.setText(strings.Clone(filter))
 	}
 	t.values--
 	t.changed(filter)

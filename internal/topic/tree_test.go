@@ -316,6 +316,34 @@ func TestTreeDoesNotPinFilters(t *testing.T) {
 	runtime.KeepAlive(filter)
 }
 
+// TestTreeLetsStringsGo: the text of a set is the string of a pair that is there,
+// or one of its own; so a value may have it as its part.
+func TestTreeLetsStringsGo(t *testing.T) {
+	for _, text := range []string{"a/b", "a/+", "+/b/c"} {
+		tree := NewTree[int]("")
+		strs := make([]string, 4)
+		holds := func() string { return tree.sets.at(tree.find(text)).text() }
+		for i := range strs {
+			strs[i] = strings.Clone(text)
+			tree.Add(strs[i], i)
+		}
+		for _, i := range []int{1, 3, 0} { // 3 came last
+			if !tree.Remove(strs[i], i) {
+				t.Fatal("not there", i)
+			}
+			if kept := holds(); kept != text || unsafe.StringData(kept) == unsafe.StringData(strs[i]) {
+				t.Errorf("without value %d the set has the text %q, its string", i, kept)
+			}
+			tree.check(t)
+		}
+		again := strings.Clone(text)
+		tree.Add(again, 9)
+		if unsafe.StringData(holds()) != unsafe.StringData(again) {
+			t.Errorf("%q: the set does not have the string that came last", text)
+		}
+	}
+}
+
 // TestTreeIllegalTopic: a wildcard in a topic is a level like any other.
 func TestTreeIllegalTopic(t *testing.T) { // [MQTT-4.7.0-1]
 	tree := NewTree[int]("")
