@@ -11,7 +11,7 @@ import (
 // Publish takes a client's PUBLISH; its Topic Alias is resolved. Its answer, a
 // PUBACK or PUBREC, leaves when everything that it promises is durable.
 func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
