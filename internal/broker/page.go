@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"alcove/internal/auth"
 	"alcove/internal/event"
 	"alcove/internal/mqtt"
@@ -176,12 +178,12 @@ func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Mess
 	return found, err
 }
 
-// read reads messages on a goroutine of its own, once everything appended so
-// far is in the log, and then calls done there.
+// read reads messages on a goroutine of its own, once the last of them is in the log,
+// and then calls done there.
 func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[MessageID]*Message, error)) {
 	b.readers.Add(1)
-	b.commit.kick()
-	b.commit.after(b.commit.latest(), func() {
+	ticket := uint64(slices.Max(ids)) >> OrdinalBits // whose batch brought it
+	b.commit.after(ticket, func() {
 		go func() {
 			defer b.readers.Done()
 			b.reading <- struct{}{}
@@ -194,4 +196,5 @@ func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[Message
 			done(nil, errStore)
 		}()
 	})
+	b.commit.kick()
 }

@@ -33,6 +33,7 @@ type queue struct {
 	nextSeq    uint64 // position of the next entry
 	sentSeq    uint64 // highest position recorded as sent
 	sentTicket uint64 // ticket of that record
+	sentMark   mark   // its place, while it can be brought up to date
 
 	holes         int
 	inflight      int   // entries before next that are not done

@@ -147,6 +147,8 @@ type Batch struct {
 	// done. Without it the batch must reach the operating system (so that it
 	// survives the process, not the machine) [EXT-SES-4].
 	Sync bool
+
+	targets []Target // the room of the records' own
 }
 
 // QueueState is what an owner's entries have gone through, as recovered.
