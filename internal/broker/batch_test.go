@@ -93,3 +93,21 @@ func TestSentOnce(t *testing.T) {
 	sent(&one, false, 1, 5, 0)
 	check(Record{Owner: 1, Seq: 5})
 }
+
+// TestMessageID gives messages of one batch ids that grow, and tells those of a single
+// queue.
+func TestMessageID(t *testing.T) {
+	c := &commit{batch: &Batch{Ticket: 5}}
+	last := MessageID(0)
+	for n := range 4 {
+		r := []Record{{Kind: KindPublish, Targets: make([]Target, n)}}
+		c.append(false, false, r...)
+		if id := r[0].ID; id <= last || id.ticket() != 5 || id.alone() != (n == 1) {
+			t.Errorf("%d queues: id %d after %d, of batch %d, alone %v", n, id, last, id.ticket(), id.alone())
+		}
+		last = r[0].ID
+	}
+	if newMessageID(6, 0, false) <= newMessageID(5, 1<<(OrdinalBits-1)-1, true) {
+		t.Error("ids of a batch reach into the next one's")
+	}
+}

@@ -96,7 +96,7 @@ func (c *commit) put(sync, urgent bool, records []Record) (place int) {
 		r := &records[i]
 		if r.Kind == KindPublish {
 			c.ordinal++
-			r.ID = MessageID(c.batch.Ticket<<OrdinalBits | c.ordinal)
+			r.ID = newMessageID(c.batch.Ticket, c.ordinal, len(r.Targets) == 1)
 		}
 		size := int64(64)
 		if r.Message != nil {

@@ -158,17 +158,23 @@ func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Mess
 	found := make(map[MessageID]*Message, len(ids))
 	var missing []MessageID
 	for _, id := range ids {
-		if m := b.bodies.find(id); m != nil {
-			found[id] = m
-		} else {
-			missing = append(missing, id)
+		if !id.alone() {
+			if m := b.bodies.find(id); m != nil {
+				found[id] = m
+				continue
+			}
 		}
+		missing = append(missing, id)
 	}
 	if len(missing) == 0 {
 		return found, nil
 	}
 	err := b.commit.log.Read(top, missing, func(id MessageID, m *Message) {
-		if m != nil {
+		switch {
+		case m == nil:
+		case id.alone():
+			found[id] = m
+		default:
 			found[id] = b.bodies.share(id, m)
 		}
 	})
@@ -182,7 +188,7 @@ func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Mess
 // and then calls done there.
 func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[MessageID]*Message, error)) {
 	b.readers.Add(1)
-	ticket := uint64(slices.Max(ids)) >> OrdinalBits // whose batch brought it
+	ticket := slices.Max(ids).ticket()
 	b.commit.after(ticket, func() {
 		go func() {
 			defer b.readers.Done()

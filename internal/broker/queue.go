@@ -420,7 +420,9 @@ func (q *queue) fill(e *entry, m *Message) {
 func (q *queue) shed(b *bodies, e *entry) {
 	if q.resident > residentBytes && e.id != 0 && e.msg != nil && !e.is(entryTaken) {
 		q.resident -= int64(e.size)
-		b.share(e.id, e.msg)
+		if !e.id.alone() {
+			b.share(e.id, e.msg)
+		}
 		e.msg = nil
 	}
 }
