@@ -57,10 +57,9 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 		return Gone
 	}
 	d := &t.scratch.delivery
-	*d = Delivery{
-		Message: m, Retain: tg.rap && m.Retain, SubscriptionIDs: tg.ids,
-		Own: tg.own, Live: &tg.s.gen, Gen: tg.gen,
-	}
+	d.reset(m)
+	d.Retain, d.SubscriptionIDs = tg.rap && m.Retain, tg.ids
+	d.Own, d.Live, d.Gen = tg.own, &tg.s.gen, tg.gen
 	if m.Expires != 0 {
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
 	}
@@ -69,6 +68,9 @@ func (t *Turn) deliverQoS0(ns *Namespace, m *Message, tg *target) Outcome {
 		t.stamp(ns, m)
 	}
 	t.dress(d, a, stamped)
+	if len(tg.ids) == 0 {
+		d.Packet = t.shapes.of(d, a.version, stamped)
+	}
 	o := a.out.Deliver(t, d)
 	switch o {
 	case Sent:

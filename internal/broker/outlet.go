@@ -3,6 +3,7 @@ package broker
 import (
 	"net/netip"
 	"sync/atomic"
+	"unsafe"
 
 	"alcove/internal/mqtt"
 )
@@ -97,6 +98,10 @@ type Delivery struct {
 	// that go behind them: encoded, MQTT 5 only. Forward lives as long as the
 	// message, Stamps until Deliver returns.
 	Forward, Stamps []byte
+	// Packet, where it is not nil, is the whole packet as a client without Topic
+	// Aliases takes it, encoded before for others: it is copied in the place of
+	// encoding the rest. It lives until Deliver returns.
+	Packet []byte
 	// Own tells that the message was published in the receiver's own
 	// account: only then may a full receiver press back on the publisher.
 	Own bool
@@ -104,6 +109,38 @@ type Delivery struct {
 	// lock; where they differ the outcome is Stale.
 	Live *atomic.Uint32
 	Gen  uint32
+}
+
+// reset makes it one of m, by QoS 0, for whoever takes it.
+func (d *Delivery) reset(m *Message) {
+	*d = Delivery{}
+	d.Message = m
+}
+
+// Head is the packet up to what all receivers share, without a Topic Alias.
+func (d *Delivery) Head(v mqtt.Version) (h mqtt.PublishHead) {
+	m := d.Message
+	// Field by field: a literal is built aside and copied by wider moves than it was
+	// written by, for which the processor waits.
+	h.Version, h.Dup, h.QoS, h.Retain = v, d.Dup, d.QoS, d.Retain
+	h.Topic = unsafe.String(unsafe.SliceData(m.Topic), len(m.Topic))
+	h.PacketID, h.PayloadLen = d.PacketID, len(m.Payload)
+	if v == mqtt.V5 {
+		h.ForwardLen = len(d.Forward) + len(d.Stamps)
+		h.SubscriptionIDs = d.SubscriptionIDs
+		h.Expiry, h.HasExpiry = d.Expiry, d.HasExpiry
+	}
+	return h
+}
+
+// Append appends the whole packet, for a client of the version that has no Topic
+// Aliases.
+func (d *Delivery) Append(dst []byte, v mqtt.Version) []byte {
+	h := d.Head(v)
+	dst = h.Append(dst)
+	dst = append(dst, d.Forward...)
+	dst = append(dst, d.Stamps...)
+	return append(dst, d.Message.Payload...)
 }
 
 // Keep returns the message as an immutable heap object, whose bytes may be

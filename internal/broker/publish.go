@@ -11,7 +11,7 @@ import (
 // Publish takes a client's PUBLISH; its Topic Alias is resolved. Its answer, a
 // PUBACK or PUBREC, leaves when everything that it promises is durable.
 func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
@@ -28,18 +28,23 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 	if s.ns.noMessages() { // [EXT-LIM-1]
 		return s.refused(t, a, p, mqtt.QuotaExceeded, reasonMessages)
 	}
-	if len(p.Payload) == 0 && topic.HasWildcard(p.Topic) {
+	again := t.recent.is(a, p.Topic)
+	if !again && len(p.Payload) == 0 && topic.HasWildcard(p.Topic) {
 		return s.publishDeletion(t, a, p) // [EXT-RET-2]
 	}
-	code, reason := s.refuse(t, a, p)
+	code, reason := s.refuse(t, a, p, again)
 	if code.Failed() {
 		if rest, ok := t.b.requestIn(p.Topic); ok {
 			return s.request(t, a, p, rest)
 		}
 		return s.refused(t, a, p, code, reason)
 	}
+	if !again {
+		t.recent.note(a, p.Topic)
+	}
 	m := &t.scratch.message
 	t.fill(m, s, a, p)
+	t.shapes.came(a.version, p, len(m.Forward))
 	t.from = s
 	if p.QoS == mqtt.QoS2 {
 		if durable, sync := s.durable(); durable {
@@ -47,7 +52,7 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		}
 	}
 	count, ticket, code := t.publish(s.ns, m)
-	t.from = nil
+	t.from, t.shapes.raw = nil, nil
 	if p.QoS == mqtt.QoS0 {
 		return nil
 	}
@@ -135,11 +140,10 @@ func (s *Session) receive(t *Turn, a *attachment, p *mqtt.Publish) (repeated boo
 // fill makes the borrowed Message of a client's PUBLISH.
 func (t *Turn) fill(m *Message, s *Session, a *attachment, p *mqtt.Publish) {
 	t.scratch.forward = p.Props.AppendForward(t.scratch.forward[:0])
-	*m = Message{
-		Topic: p.Topic, Payload: p.Payload, Forward: t.scratch.forward,
-		QoS: p.QoS, Retain: p.Retain,
-		Account: s.ns.account, Top: s.ns.top, Token: a.grant.Token,
-	}
+	*m = Message{}
+	m.Topic, m.Payload, m.Forward = p.Topic, p.Payload, t.scratch.forward
+	m.QoS, m.Retain = p.QoS, p.Retain
+	m.Account, m.Top, m.Token = s.ns.account, s.ns.top, a.grant.Token
 	if p.Props.HasMessageExpiry {
 		m.Expires = t.Now.UnixNano() + int64(p.Props.MessageExpiry)*1e9
 	}
@@ -164,6 +168,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 		ticket, code = t.retain(ns, m)
 	}
 	r := t.route(ns, m.Topic)
+	t.shapes.begin(len(r.targets))
 	t.work += len(r.targets) + len(r.groups) + 1
 	if len(r.conditions) > 0 {
 		t.stamp(ns, m)

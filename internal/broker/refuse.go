@@ -22,22 +22,33 @@ func (b *Broker) offered(p *mqtt.Publish) error {
 }
 
 // refuse tells why a well-formed PUBLISH is not taken: its name, then the
-// rights, then what the broker can hold [EXT-UP-7].
-func (s *Session) refuse(t *Turn, a *attachment, p *mqtt.Publish) (mqtt.ReasonCode, string) {
-	if err := topic.CheckName(p.Topic, t.b.limits.MaximumLevels); err != nil {
-		return mqtt.TopicNameInvalid, err.Error()
-	}
-	if reason := t.b.reserved(p.Topic); reason != "" {
-		return mqtt.TopicNameInvalid, reason
-	}
-	if !a.rights.MayPublish(p.Topic) { // [EXT-TOK-6]
-		return mqtt.NotAuthorized, "the token may not publish to this topic"
+// rights, then what the broker can hold [EXT-UP-7]. Name and rights are not asked
+// again for the topic of before.
+func (s *Session) refuse(t *Turn, a *attachment, p *mqtt.Publish, again bool) (mqtt.ReasonCode, string) {
+	if !again {
+		if code, reason := t.b.refuseName(a, p.Topic); code.Failed() {
+			return code, reason
+		}
 	}
 	if t.b.features.PayloadFormatCheck && p.Props.PayloadFormat == 1 && !utf8.Valid(p.Payload) {
 		return mqtt.PayloadFormatInvalid, "the payload is not UTF-8"
 	}
 	if (p.QoS > 0 || p.Retain) && s.ns.mayStore() && t.b.storeRefuses() {
 		return mqtt.QuotaExceeded, errStoreFull
+	}
+	return mqtt.Success, ""
+}
+
+// refuseName is refuse for what the name and the rights alone decide.
+func (b *Broker) refuseName(a *attachment, name []byte) (mqtt.ReasonCode, string) {
+	if err := topic.CheckName(name, b.limits.MaximumLevels); err != nil {
+		return mqtt.TopicNameInvalid, err.Error()
+	}
+	if reason := b.reserved(name); reason != "" {
+		return mqtt.TopicNameInvalid, reason
+	}
+	if !a.rights.MayPublish(name) { // [EXT-TOK-6]
+		return mqtt.NotAuthorized, "the token may not publish to this topic"
 	}
 	return mqtt.Success, ""
 }

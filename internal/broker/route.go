@@ -14,6 +14,7 @@ import (
 // holds the answer of the trees and of the rights, so that a message costs no
 // matching while neither changes.
 type route struct {
+	key        routeKey         // of one that is kept
 	gens       [maxDepth]uint64 // of the trees on the way to the top
 	targets    []target
 	groups     []groupTarget
@@ -58,7 +59,8 @@ type target struct {
 type routeCache struct {
 	swept   time.Time
 	routes  map[routeKey]*route
-	targets int // that the routes have room for
+	last    *route // the one that was found last, nil for none
+	targets int    // that the routes have room for
 	seen    [seenSize]uint32
 	single  route // of a topic that has no entry
 }
@@ -74,7 +76,12 @@ const seenSize = 4096
 // the next call.
 func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	c := &t.routes
-	if r := c.routes[routeKey{ns, string(topic)}]; r != nil {
+	r := c.last
+	if r == nil || r.key.ns != ns || r.key.topic != string(topic) {
+		r = c.routes[routeKey{ns, string(topic)}]
+	}
+	if r != nil {
+		c.last = r
 		if !r.holds(ns, topic) {
 			before := r.weight()
 			t.resolve(r, ns, topic)
@@ -95,8 +102,8 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 	if len(c.routes) >= routeCacheSize || c.routes == nil {
 		c.routes, c.targets = make(map[routeKey]*route), 0
 	}
-	r := &route{}
-	c.routes[routeKey{ns, string(topic)}] = r
+	r = &route{key: routeKey{ns, string(topic)}}
+	c.routes[r.key], c.last = r, r
 	t.resolve(r, ns, topic)
 	c.weigh(r.weight())
 	return r
@@ -104,7 +111,7 @@ func (t *Turn) route(ns *Namespace, topic []byte) *route {
 
 // sweep lets routes go that no longer hold.
 func (c *routeCache) sweep(now time.Time) {
-	c.swept = now
+	c.swept, c.last = now, nil
 	for key, r := range c.routes {
 		// The key is not written to.
 		if !r.holds(key.ns, unsafe.Slice(unsafe.StringData(key.topic), len(key.topic))) {
@@ -123,7 +130,7 @@ func (r *route) weight() int { return cap(r.targets) + cap(r.groups) + cap(r.con
 // the memory.
 func (c *routeCache) weigh(more int) {
 	if c.targets += more; c.targets > routeCacheTargets {
-		c.routes, c.targets = nil, 0
+		c.routes, c.targets, c.last = nil, 0, nil
 	}
 }
 

@@ -26,7 +26,7 @@ type subscribeAck struct {
 // [MQTT-3.8.4-6] [MQTT-3.8.4-7] [MQTT-3.9.3-1]
 // [MQTT311-3.8.4-5] [MQTT311-3.9.3-1].
 func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
@@ -250,8 +250,8 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 		if !s.subs.has(r.sub) || rows > 0 && !s.page(t, a, r, &rows) {
 			continue
 		}
-		if len(s.replays) < replaysPerSession {
-			s.replays = append(s.replays, r)
+		if all := s.replays(); len(all) < replaysPerSession {
+			s.setReplays(append(all, r))
 			continue
 		}
 		t.noteDrop(s.event(event.MessageDropped, a.grant.Token, a), r.sub.filter, "too many replays of retained messages wait in the session")
@@ -259,7 +259,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 	if first && !x.subs.silent {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
-	if len(s.replays) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
+	if len(s.replays()) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
 		s.replay(t, a)
 	}
 }
@@ -270,7 +270,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 // [MQTT-3.10.4-6] [MQTT311-3.10.4-4] [MQTT311-3.10.4-5] [MQTT311-3.10.4-6].
 // What is in flight completes [MQTT-3.10.4-3] [MQTT311-3.10.4-3].
 func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}

@@ -19,10 +19,12 @@ type Turn struct {
 	touched []Outlet
 	scratch scratch
 	routes  routeCache
-	kick    bool // records were appended: the committer is woken at End
-	rows    int  // stored messages that replays may still look at
-	steps   int  // that conditions have spent
-	work    int  // deliveries since Busy was true
+	recent  recent
+	shapes  shapes // of the message that is being published
+	kick    bool   // records were appended: the committer is woken at End
+	rows    int    // stored messages that replays may still look at
+	steps   int    // that conditions have spent
+	work    int    // deliveries since Busy was true
 
 	// Of the message that is being published.
 	from    *Session // its publisher, nil for a Will
@@ -50,6 +52,7 @@ func (t *Turn) Begin(now time.Time) {
 	t.Now, t.rows, t.steps = now, retainedTurn, 0
 	if now.Sub(t.routes.swept) >= routeSweep {
 		t.routes.sweep(now)
+		t.recent.forget()
 	}
 }
 
@@ -95,6 +98,7 @@ func (b *Broker) do(f func(t *Turn)) {
 	f(t)
 	t.End()
 	t.routes = routeCache{} // it may lie there for long
+	t.recent.forget()
 	b.turns.Put(t)
 }
 

@@ -9,6 +9,8 @@ type Publish struct {
 	PacketID uint16 // 0 for QoS 0
 	Props    PublishProps
 	Payload  []byte
+	// Packet is the whole packet that was decoded, where who decoded it has set it.
+	Packet []byte
 }
 
 // Decode reads a PUBLISH which a client has sent. A topic with wildcards is not

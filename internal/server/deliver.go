@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/netip"
-	"unsafe"
 
 	"alcove/internal/broker"
 	"alcove/internal/mqtt"
@@ -31,28 +30,33 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 		c.loop.stats.dropped.Add(1)
 		return broker.Full
 	}
-	m := d.Message
-	h := mqtt.PublishHead{
-		Version:    o.version,
-		Dup:        d.Dup,
-		QoS:        d.QoS,
-		Retain:     d.Retain,
-		Topic:      unsafe.String(unsafe.SliceData(m.Topic), len(m.Topic)),
-		PacketID:   d.PacketID,
-		PayloadLen: len(m.Payload),
-	}
-	if o.version == mqtt.V5 {
-		h.ForwardLen = len(d.Forward) + len(d.Stamps)
-		h.SubscriptionIDs = d.SubscriptionIDs
-		h.Expiry, h.HasExpiry = d.Expiry, d.HasExpiry
-	}
 	size := 0
+	if p := d.Packet; p != nil && o.aliasMax == 0 {
+		if size = len(p); !o.fits(size) {
+			return broker.TooLarge // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+		}
+		ch := o.queue.reserve(size)
+		ch.w += copy(ch.mem[ch.w:], p)
+	} else if size = c.encode(d); size == 0 {
+		return broker.TooLarge
+	}
+	o.sent++
+	c.grown(size)
+	c.touch(t)
+	return broker.Sent
+}
+
+// encode appends a PUBLISH that is encoded for this client, and returns its size, or 0
+// where the client does not take it. The caller holds out.mu.
+func (c *Conn) encode(d *broker.Delivery) (size int) {
+	o, m := &c.out, d.Message
+	h := d.Head(o.version)
 	if o.aliasMax != 0 {
 		if size = o.aliased(&h); size == 0 {
-			return broker.TooLarge
+			return 0
 		}
 	} else if size = h.Size(); !o.fits(size) {
-		return broker.TooLarge // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
+		return 0 // [MQTT-3.1.2-24] [MQTT-3.1.2-25]
 	}
 	if len(m.Payload) < shareSize && len(d.Forward) < shareSize {
 		ch := o.queue.reserve(size)
@@ -63,14 +67,13 @@ func (c *Conn) deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	} else {
 		c.appendShared(d, &h, size)
 	}
-	o.sent++
-	c.grown(size)
-	c.touch(t)
-	return broker.Sent
+	return size
 }
 
 // Peer is where the client is, and how it comes. See broker.Outlet.
-func (c *Conn) Peer() (netip.AddrPort, string) { return c.remote, transportNames[c.transport] }
+func (c *Conn) Peer() (netip.AddrPort, string) {
+	return c.remote.addrPort(), transportNames[c.transport]
+}
 
 // Sent is how many PUBLISH packets were appended. See broker.Outlet.
 func (c *Conn) Sent() uint64 {
@@ -143,8 +146,8 @@ func (c *Conn) admit(t *broker.Turn, d *broker.Delivery) bool {
 	now := t.Now.UnixNano()
 	if o.state&outPressed == 0 {
 		o.state |= outPressed
-		o.pressEnd = now + int64(pressTime)
-	} else if now >= o.pressEnd {
+		o.rarely().pressEnd = now + int64(pressTime)
+	} else if now >= o.rarely().pressEnd {
 		o.state |= outSlow
 		return false
 	}
@@ -170,7 +173,8 @@ type outAliasTable struct {
 //
 // [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
 func (o *output) aliased(h *mqtt.PublishHead) (size int) {
-	if t := o.aliases; t != nil {
+	table := o.rarely().aliases
+	if t := table; t != nil {
 		if t.last == h.Topic {
 			h.Alias, h.OmitTopic = t.alias, true
 		} else if alias, ok := t.names[h.Topic]; ok {
@@ -185,8 +189,8 @@ func (o *output) aliased(h *mqtt.PublishHead) (size int) {
 		return size
 	}
 	fresh := 0
-	if o.aliases != nil {
-		fresh = len(o.aliases.names)
+	if table != nil {
+		fresh = len(table.names)
 	}
 	if fresh < min(int(o.aliasMax), outAliases) && len(h.Topic) <= outAliasTopic {
 		h.Alias = uint16(fresh) + 1
@@ -204,11 +208,13 @@ func (o *output) aliased(h *mqtt.PublishHead) (size int) {
 
 // spend notes that alias stands for topic from now on.
 func (o *output) spend(topic string, alias uint16) {
-	if o.aliases == nil {
-		o.aliases = &outAliasTable{names: make(map[string]uint16, 4)}
+	x := o.rarely()
+	if x.aliases == nil {
+		x.aliases = &outAliasTable{names: make(map[string]uint16, 4)}
 	}
 	topic = string([]byte(topic)) // the message is borrowed
-	o.aliases.names[topic] = alias
-	o.aliases.topics = append(o.aliases.topics, topic)
-	o.aliases.last, o.aliases.alias = topic, alias
+	t := x.aliases
+	t.names[topic] = alias
+	t.topics = append(t.topics, topic)
+	t.last, t.alias = topic, alias
 }

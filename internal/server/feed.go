@@ -110,7 +110,7 @@ func (c *Conn) take(t *broker.Turn, b []byte) (n, size int) {
 		}
 	}
 	c.loop.stats.packetsIn.Add(1)
-	c.packet(t, h, b[n:size])
+	c.packet(t, h, b[:size])
 	return size, size
 }
 

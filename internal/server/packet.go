@@ -14,26 +14,27 @@ var (
 // pingresp is the answer to PINGREQ.
 var pingresp = mqtt.AppendPingresp(nil)
 
-// packet handles one packet, by the state of the connection. The body is borrowed.
-func (c *Conn) packet(t *broker.Turn, h mqtt.Header, body []byte) {
+// packet handles one packet, by the state of the connection. It is borrowed.
+func (c *Conn) packet(t *broker.Turn, h mqtt.Header, whole []byte) {
+	body := whole[len(whole)-h.Remaining:]
 	switch c.state {
 	case stateNew:
 		c.connect(t, h, body)
 	case stateAuth:
 		c.authPacket(t, h, body)
 	case stateUp:
-		if err := c.dispatch(t, h, body); err != nil {
+		if err := c.dispatch(t, h, whole, body); err != nil {
 			c.fail(t, err)
 		}
 	}
 }
 
 // dispatch handles one packet of a connected client. An error ends the connection.
-func (c *Conn) dispatch(t *broker.Turn, h mqtt.Header, body []byte) error {
+func (c *Conn) dispatch(t *broker.Turn, h mqtt.Header, whole, body []byte) error {
 	in, v := &c.loop.packets, c.out.version
 	switch h.Type {
 	case mqtt.TypePublish:
-		return c.publish(t, h, body)
+		return c.publish(t, h, whole)
 	case mqtt.TypePuback, mqtt.TypePubrec, mqtt.TypePubrel, mqtt.TypePubcomp:
 		if err := in.ack.Decode(v, h, body); err != nil {
 			return err
@@ -76,11 +77,12 @@ func (c *Conn) slowed(answered bool, err error) error {
 
 // publish handles PUBLISH: its Topic Alias is resolved before the broker looks at
 // the topic.
-func (c *Conn) publish(t *broker.Turn, h mqtt.Header, body []byte) error {
+func (c *Conn) publish(t *broker.Turn, h mqtt.Header, whole []byte) error {
 	p := &c.loop.packets.publish
-	if err := p.Decode(c.out.version, h, body); err != nil {
+	if err := p.Decode(c.out.version, h, whole[len(whole)-h.Remaining:]); err != nil {
 		return err
 	}
+	p.Packet = whole
 	if p.Props.HasTopicAlias {
 		if err := c.resolve(p); err != nil {
 			return err
@@ -138,10 +140,13 @@ func (c *Conn) resolve(p *mqtt.Publish) error {
 	if alias == 0 || alias > int(c.loop.srv.limits.TopicAliasMaximum) {
 		return errAliasTooHigh // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.3.2-12]
 	}
-	if c.aliases == nil {
-		c.aliases = &aliasTable{}
+	if c.more == nil {
+		c.more = &connMore{}
 	}
-	a := c.aliases
+	if c.more.aliases == nil {
+		c.more.aliases = &aliasTable{}
+	}
+	a := c.more.aliases
 	if len(p.Topic) == 0 {
 		if alias > len(a.topics) || a.topics[alias-1] == nil {
 			return errAliasUnknown
