@@ -7,8 +7,8 @@ const (
 	// once has grown, what is remembered is remembered. It is more than any benchmark
 	// has different inputs.
 	warmUp = 2048
-	// counted operations are stepped.
-	counted = 16
+	// counted operations are stepped. Most benchmarks take as many instructions each time.
+	counted = 4
 	// maxSteps ends the count of a benchmark that is no part of a hot path.
 	maxSteps = 2_000_000
 )

@@ -29,8 +29,8 @@ func findLoop(binary string) (l loop, err error) {
 		return l, fmt.Errorf("%w: addresses in the test binary are not fixed", errNotCounted)
 	}
 	symbols, err := f.Symbols()
-	if err != nil {
-		return l, err
+	if err != nil { // `go test` without -c builds without
+		return l, fmt.Errorf("%w: %w", errNotCounted, err)
 	}
 	for _, s := range symbols {
 		if s.Name == loopMark {

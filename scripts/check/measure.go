@@ -1,13 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"alcove/scripts/internal/gobench"
@@ -27,38 +28,72 @@ type process struct {
 // optional instructions: so the figures of one machine hold on another.
 var environment = []string{"GOMAXPROCS=1", "GOGC=off", "GODEBUG=asyncpreemptoff=1,cpu.all=off"}
 
-// measure builds the tests of the suite into dir and runs its benchmarks. Where
-// instructions cannot be counted, uncounted says why, and they are notCounted.
-func measure(ctx context.Context, dir string) (got []figure, uncounted, err error) {
-	build := []string{"test", "-c", "-o", dir + string(filepath.Separator)}
+// measurer runs the suite from binaries in a directory.
+type measurer struct {
+	dir       string
+	uncounted error // why instructions cannot be counted, nil where they can
+}
+
+// build builds the tests of the suite.
+func (m *measurer) build(ctx context.Context) error {
+	args := []string{"test", "-c", "-o", m.dir + string(filepath.Separator)}
 	for _, g := range suite {
-		build = append(build, "./internal/"+g.pkg)
+		args = append(args, "./internal/"+g.pkg)
 	}
-	if out, err := exec.CommandContext(ctx, "go", build...).CombinedOutput(); err != nil {
-		return nil, nil, fmt.Errorf("building the tests: %w\n%s", err, out)
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the tests: %w\n%s", err, out)
 	}
+	return nil
+}
+
+// all runs the benchmarks of the suite.
+func (m *measurer) all(ctx context.Context) (got []figure, err error) {
 	for _, g := range suite {
-		text, counts, err := g.run(ctx, dir, uncounted == nil)
-		if errors.Is(err, errNotCounted) && uncounted == nil {
-			uncounted = err
-			text, _, err = g.run(ctx, dir, false)
-		}
+		figures, err := m.group(ctx, g)
 		if err != nil {
-			return nil, nil, fmt.Errorf("internal/%s: %w\n%s", g.pkg, err, text)
-		}
-		figures, err := g.figures(text, counts)
-		if err != nil {
-			return nil, nil, fmt.Errorf("internal/%s: %w\n%s", g.pkg, err, text)
+			return nil, fmt.Errorf("internal/%s: %w", g.pkg, err)
 		}
 		got = append(got, figures...)
 	}
-	return got, uncounted, nil
+	return got, nil
 }
 
-// run runs a group's benchmarks and returns what they printed and, if counting, the
-// instructions of each.
-func (g group) run(ctx context.Context, dir string, counting bool) (text []byte, counts []int64, err error) {
-	binary := filepath.Join(dir, g.pkg+".test")
+// group runs the benchmarks of one package as often as its rounds say; once where
+// instructions cannot be counted.
+func (m *measurer) group(ctx context.Context, g group) ([]figure, error) {
+	var rounds [][]figure
+	for len(rounds) < g.rounds {
+		one, err := m.round(ctx, g)
+		switch {
+		case errors.Is(err, errNotCounted) && m.uncounted == nil:
+			m.uncounted = err
+		case err != nil:
+			return nil, err
+		case m.uncounted != nil:
+			return one, nil
+		default:
+			rounds = append(rounds, one)
+		}
+	}
+	return together(rounds), nil
+}
+
+// round runs the benchmarks of one package once.
+func (m *measurer) round(ctx context.Context, g group) ([]figure, error) {
+	text, counts, err := m.run(ctx, g)
+	if err == nil {
+		var got []figure
+		if got, err = g.read(text, counts); err == nil {
+			return got, nil
+		}
+	}
+	return nil, fmt.Errorf("%w\n%s", err, text)
+}
+
+// run starts a process and returns what it printed and, where that works, the
+// instructions that each benchmark took.
+func (m *measurer) run(ctx context.Context, g group) (text []byte, counts []int64, err error) {
+	binary := filepath.Join(m.dir, g.pkg+".test")
 	out, err := os.Create(binary + ".out")
 	if err != nil {
 		return nil, nil, err
@@ -69,7 +104,7 @@ func (g group) run(ctx context.Context, dir string, counting bool) (text []byte,
 			"-test.bench=^Benchmark(" + strings.Join(g.names, "|") + ")$"},
 		dir: filepath.Join("internal", g.pkg), env: append(os.Environ(), environment...), out: out,
 	}
-	if counting {
+	if m.uncounted == nil {
 		counts, err = count(ctx, p)
 	} else {
 		cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
@@ -80,8 +115,8 @@ func (g group) run(ctx context.Context, dir string, counting bool) (text []byte,
 	return text, counts, errors.Join(err, readErr)
 }
 
-// figures puts together what was printed and what was counted (nil for nothing).
-func (g group) figures(text []byte, counts []int64) ([]figure, error) {
+// read puts together what was printed and what was counted (nil for nothing), by name.
+func (g group) read(text []byte, counts []int64) ([]figure, error) {
 	results, err := gobench.Parse(text)
 	if err != nil {
 		return nil, err
@@ -90,7 +125,7 @@ func (g group) figures(text []byte, counts []int64) ([]figure, error) {
 		return nil, fmt.Errorf("%d benchmarks were counted and %d printed: each uses b.Loop, once", len(counts), len(results))
 	}
 	for _, name := range g.names {
-		if !hasPart(results, name) {
+		if !slices.ContainsFunc(results, func(r *gobench.Result) bool { return r.Of(name) }) {
 			return nil, fmt.Errorf("there is no Benchmark%s", name)
 		}
 	}
@@ -100,18 +135,11 @@ func (g group) figures(text []byte, counts []int64) ([]figure, error) {
 			name: g.pkg + " " + r.Name, allocs: int64(r.Median("allocs/op")), bytes: int64(r.Median("B/op")), instructions: notCounted,
 		}
 		if counts != nil {
-			f.instructions = int64(math.Round(float64(counts[i]) / counted))
+			f.instructions = counts[i] / counted
 		}
 		all = append(all, f)
 	}
+	// Benchmarks that range over a map run in any order.
+	slices.SortFunc(all, func(a, b figure) int { return cmp.Compare(a.name, b.name) })
 	return all, nil
-}
-
-func hasPart(results []*gobench.Result, name string) bool {
-	for _, r := range results {
-		if r.Of(name) {
-			return true
-		}
-	}
-	return false
 }
