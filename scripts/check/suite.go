@@ -17,6 +17,6 @@ var suite = []group{
 	{"expr", []string{"SetJSON", "First", "Next", "Message"}, 1},
 	{"auth", []string{"MayPublish", "Login", "LoginUnknown", "LoginGuarded"}, 1},
 	{"broker", []string{"StickyPick", "Dressing"}, 1},
-	{"server", []string{"Deliver"}, 1},
+	{"server", []string{"Deliver", "Message"}, 1},
 	{"journal", []string{"Event"}, 1},
 }
