@@ -156,7 +156,7 @@ func (l *loop) serve() {
 		l.handle(l.lanes.take())
 		now := time.Now()
 		if l.lanes.alone() && now.Sub(asked) > laneSlice {
-			l.enqueue(l.poll.peek(askEvents))
+			l.enqueue(l.poll.wait(0))
 			asked = now
 		}
 		switch spent := l.lanes.spent(); {
@@ -186,7 +186,7 @@ func (l *loop) serve() {
 // accounts go on before it.
 func (l *loop) yields() bool {
 	if l.lanes.alone() {
-		l.enqueue(l.poll.peek(askEvents))
+		l.enqueue(l.poll.wait(0))
 	}
 	return !l.lanes.alone()
 }

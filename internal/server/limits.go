@@ -14,13 +14,6 @@ const (
 	laneSlice = 200 * time.Microsecond
 	// pollEvents is how many events are taken from the system at a time.
 	pollEvents = 256
-	// askEvents is how many are looked at in the middle of a turn, to see whether
-	// another account waits. The system tells again of each socket that is ready,
-	// whenever it is asked, until that has been read: beside 1,000 publishers of
-	// durable messages epoll_wait took 12.9 % of the core with 256, 5.8 % with 32.
-	// Who waits behind 32 that are known already is found by the next question, or
-	// at the turn's end.
-	askEvents = 32
 	// acceptBatch is how many connections a listener takes at a time.
 	acceptBatch = 16
 	// acceptBackoff is how long a listener rests when descriptors run out.

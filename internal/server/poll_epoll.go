@@ -118,29 +118,20 @@ func (p *poller) unlisten(fd int) { _ = p.control(unix.EPOLL_CTL_DEL, fd, 0, 0, 
 // a negative time waits for ever. Only a call that waits tells the scheduler (a
 // raw one would keep its processor, and stall the collector).
 func (p *poller) wait(atMost time.Duration) []event {
+	var n int
 	if atMost == 0 {
-		return p.peek(len(p.raw))
+		r, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p.raw))), uintptr(len(p.raw)), 0, 0, 0)
+		if e == 0 {
+			n = int(r)
+		}
+	} else {
+		ms := -1
+		if atMost > 0 {
+			ms = int((atMost + time.Millisecond - 1) / time.Millisecond)
+		}
+		n, _ = unix.EpollWait(p.epfd, p.raw, ms) // an interrupted wait is an empty one
 	}
-	ms := -1
-	if atMost > 0 {
-		ms = int((atMost + time.Millisecond - 1) / time.Millisecond)
-	}
-	n, _ := unix.EpollWait(p.epfd, p.raw, ms) // an interrupted wait is an empty one
-	return p.taken(n)
-}
-
-// peek returns at most so many events that are there now, without waiting.
-func (p *poller) peek(most int) []event {
-	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd),
-		uintptr(unsafe.Pointer(unsafe.SliceData(p.raw))), uintptr(most), 0, 0, 0)
-	if e != 0 {
-		n = 0
-	}
-	return p.taken(int(n))
-}
-
-// taken turns the system's first n events into ours.
-func (p *poller) taken(n int) []event {
 	p.events = p.events[:0]
 	for i := range max(n, 0) {
 		p.take(&p.raw[i])

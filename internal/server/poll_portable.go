@@ -108,12 +108,6 @@ func (p *poller) wait(atMost time.Duration) []event {
 		case <-late:
 		}
 	}
-	return p.peek(0)
-}
-
-// peek returns what has happened, without waiting: all of it, which costs nothing more
-// here than a part.
-func (p *poller) peek(int) []event {
 	p.mu.Lock()
 	p.events, p.queue = p.queue, p.events[:0]
 	p.mu.Unlock()
