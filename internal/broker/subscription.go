@@ -199,7 +199,7 @@ func (s *Session) newSubscription(f topic.Filter, n narrowing) (*Subscription, e
 	}
 	sub := &Subscription{s: s}
 	sub.setFilter(f.Text) // of which f.Inner is a part
-	whole := f // f itself stays on the stack
+	whole := f            // f itself stays on the stack
 	set, err := s.ns.b.conditions.compile(&whole)
 	if err != nil {
 		return nil, err
