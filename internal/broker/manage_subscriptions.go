@@ -114,7 +114,7 @@ func (s *Session) filters(only []string) []string {
 	list, seen := only, make(map[string]bool)
 	if only == nil {
 		for sub := range s.subs.each() {
-			list = append(list, sub.filter)
+			list = append(list, sub.filter())
 		}
 	}
 	var there []string

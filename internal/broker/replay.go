@@ -102,7 +102,7 @@ func (s *Session) page(t *Turn, a *attachment, r *replay, rows *int) (more bool)
 		*rows -= had - room.rows
 		t.rows -= had - room.rows
 	}(room.rows)
-	if r.sub.options.QoS > mqtt.QoS0 {
+	if r.sub.qos > mqtt.QoS0 {
 		room.messages = min(room.messages, int(a.window)-s.queue.inflight)
 	}
 	for len(r.family) > 0 {
@@ -155,7 +155,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 	if sub.id != 0 {
 		ids = []uint32{sub.id}
 	}
-	qos := min(m.QoS, sub.options.QoS)
+	qos := min(m.QoS, sub.qos)
 	if qos == mqtt.QoS0 {
 		d := Delivery{Message: m, Retain: true, SubscriptionIDs: ids}
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)

@@ -100,11 +100,11 @@ func measure(ctx context.Context, o options, makers []*maker) (table, error) {
 	results := table{}
 	total := 0
 	for _, scenario := range o.scenarios {
-		total += o.rounds * len(able(scenario, makers))
+		total += findRow(scenario).roundsOf(o) * len(able(scenario, makers))
 	}
 	n := 0
 	for _, scenario := range o.scenarios {
-		for round := range o.rounds {
+		for round := range findRow(scenario).roundsOf(o) {
 			order := able(scenario, makers)
 			if round%2 == 1 {
 				slices.Reverse(order)

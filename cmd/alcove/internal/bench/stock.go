@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
 
@@ -19,10 +18,6 @@ const restTime = 2 * time.Second
 func measureIdle(ctx context.Context, r *run, res *Result) error {
 	if r.cfg.PID == 0 {
 		return errNoPID
-	}
-	e := r.cfg.Endpoint.Transport
-	if r.s.tls && e != client.TLS && e != client.WSS || r.s.ws && e != client.WS && e != client.WSS {
-		return fmt.Errorf("the URL %s has another transport", r.cfg.Endpoint)
 	}
 	before, err := r.sample()
 	if err != nil {
