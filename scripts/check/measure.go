@@ -100,7 +100,7 @@ func (m *measurer) run(ctx context.Context, g group) (text []byte, counts []int6
 	}
 	defer out.Close()
 	p := process{
-		args: []string{binary, "-test.run=^$", "-test.benchmem", fmt.Sprintf("-test.benchtime=%dx", warmUp+counted),
+		args: []string{binary, "-test.skip=" + g.skip, "-test.run=^$", "-test.benchmem", fmt.Sprintf("-test.benchtime=%dx", warmUp+counted),
 			"-test.bench=^Benchmark(" + strings.Join(g.names, "|") + ")$"},
 		dir: filepath.Join("internal", g.pkg), env: append(os.Environ(), environment...), out: out,
 	}
