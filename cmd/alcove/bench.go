@@ -68,6 +68,7 @@ func newBench() *cobra.Command {
 	f.IntVar(&o.Threads, "threads", 0, "threads of the driver (default half the processors)")
 	f.BoolVar(&o.memory, "memory", false, "in an account of its own that keeps nothing on disk: needs --rest and the operator's token")
 	f.StringVar(&o.rest, "rest", "http://127.0.0.1:8080", "the broker's REST interface, to make that account")
+	f.StringVar(&o.GCTrace, "gctrace", "", "file with the standard error of a broker in Go with GODEBUG=gctrace=1, for its pauses")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per run")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress lines")
 	f.StringVar(&o.tls.CAFile, "cafile", "", "certificates to trust, PEM")

@@ -36,6 +36,7 @@ type Config struct {
 	Rate        float64 // messages a second, which makes it an open loop
 	Threads     int
 	Progress    io.Writer // one line a second; nil: none
+	GCTrace     string    // file with the broker's standard error, GODEBUG=gctrace=1; empty: none
 	REST        Caller    // for scenarios that make accounts; nil: none
 }
 
