@@ -4,7 +4,7 @@ import "alcove/internal/mqtt"
 
 // Ack takes a PUBACK, PUBREC, PUBREL or PUBCOMP from the client.
 func (l Link) Ack(t *Turn, p *mqtt.Ack) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil {
 		return nil
 	}

@@ -98,12 +98,13 @@ func (s *Session) answer(t *Turn, a *attachment, x answer) {
 // to be read until Ripe has released some: packets that need no place of our Receive
 // Maximum would else pile up behind a slow disk, a bulk deletion or replays.
 func (l Link) Behind() bool {
-	if l.s == nil {
+	s, a := l.parts()
+	if s == nil {
 		return false
 	}
-	l.s.mu.Lock()
-	defer l.s.mu.Unlock()
-	return l.s.link.Load() == l.a && !l.a.acks.empty() && len(l.a.acks.items)-l.a.acks.head >= answersWaiting
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link.Load() == a && !a.acks.empty() && len(a.acks.items)-a.acks.head >= answersWaiting
 }
 
 // awaitHead asks to be woken for the ticket at the head of the FIFO, or for the next
@@ -129,7 +130,7 @@ func (s *Session) awaitHead(t *Turn, a *attachment) {
 // Ripe releases every answer whose ticket is synced. The server calls it on the
 // owning loop after Outlet.Wake.
 func (l Link) Ripe(t *Turn) {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil {
 		return
 	}

@@ -91,10 +91,10 @@ func (r *rate) ease() { r.full.Store(0) }
 // not read the connection meanwhile. It costs nothing where mqtt_messages is not set;
 // where that is 0 each PUBLISH is read and refused.
 func (l Link) Allowance(t *Turn) time.Duration {
-	if l.s == nil {
+	if l.a == nil {
 		return 0
 	}
-	return l.s.ns.allowance(t)
+	return l.a.s.ns.allowance(t)
 }
 
 func (ns *Namespace) allowance(t *Turn) time.Duration {
@@ -115,7 +115,7 @@ func (ns *Namespace) noMessages() bool { return ns.limits.Load().MQTTMessages ==
 // Overrun tells that a PUBLISH over the account's rate was thrown away, because the
 // client has hung up and cannot be made to wait.
 func (l Link) Overrun(t *Turn) {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return
 	}

@@ -328,7 +328,7 @@ func (c *connecting) attach(t *Turn) {
 	c.tellLife(t)
 	t.note(s.event(event.Accepted, a.grant.Token, a))
 	c.done(t, Connected{
-		Link: Link{s: s, a: a}, ClientID: c.clientID,
+		Link: Link{a}, ClientID: c.clientID,
 		KeepAlive: time.Duration(c.keepAlive) * time.Second,
 	}, nil)
 	c.unclaim()

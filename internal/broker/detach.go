@@ -11,7 +11,7 @@ import (
 // Disconnect takes the client's DISCONNECT. The server then closes the
 // connection; the session is detached already.
 func (l Link) Disconnect(t *Turn, p *mqtt.Disconnect) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (l Link) Disconnect(t *Turn, p *mqtt.Disconnect) error {
 // the Will is published, at once or after its delay [MQTT-3.1.2-8]
 // [MQTT311-3.1.2-8].
 func (l Link) Detach(t *Turn, cause error) {
-	if l.s == nil {
+	if l.a == nil {
 		return
 	}
 	code, reason := mqtt.UnspecifiedError, "the connection was lost"
@@ -53,7 +53,7 @@ func (l Link) Detach(t *Turn, cause error) {
 	} else if cause != nil {
 		reason = cause.Error()
 	}
-	l.s.detach(t, l.a, code, reason)
+	l.a.s.detach(t, l.a, code, reason)
 }
 
 // detach takes a from its session. On the owning loop, without a lock.
@@ -199,7 +199,7 @@ func (s *Session) endBy(t *Turn, reason string, by *Submitter) (ticket uint64) {
 		t.noteDrop(r, "", "the session ended ("+reason+") with messages in its queue")
 	}
 	s.queue.discount()
-	s.queue, s.received, s.replays = emptyQueue, nil, nil
+	s.queue, s.received, s.replaying = emptyQueue, nil, nil
 	s.mu.Unlock()
 	if seen {
 		r := s.event(event.Deleted, last.Token, nil)

@@ -49,7 +49,7 @@ func (s *Session) enter(t *Turn, a *attachment, sync bool) (ticket uint64) {
 	}
 	for _, sub := range s.subs.all() {
 		ticket = s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
-			Filter: sub.key(), Options: sub.options, ID: sub.id,
+			Filter: sub.key(), Options: sub.options(), ID: sub.id,
 		}})
 	}
 	for pid, l := range s.received {

@@ -96,8 +96,8 @@ func (x SubscriptionInfo) compare(y SubscriptionInfo) int {
 
 // described is the subscription as it is shown.
 func (sub *Subscription) described() SubscriptionInfo {
-	o := &sub.options
-	return SubscriptionInfo{sub.filter, o.QoS, o.NoLocal, o.RetainAsPublished, o.RetainHandling, sub.id, sub.given()}
+	o := sub.options()
+	return SubscriptionInfo{sub.filter(), o.QoS, o.NoLocal, o.RetainAsPublished, o.RetainHandling, sub.id, sub.given()}
 }
 
 // describeSubscriptions returns the session's subscriptions as a JSON array, in the
@@ -106,7 +106,7 @@ func (s *Session) describeSubscriptions() []byte {
 	room := mqtt.MaxString
 	list := make([]SubscriptionInfo, 0, min(s.subs.len(), 64))
 	for sub := range s.subs.each() {
-		if room -= len(sub.filter) + len(`{"topic":"","qos":0,"no_local":false,"rap":false,"retain_handling":0,"subscription_id":0}`); room < 0 {
+		if room -= len(sub.filter()) + len(`{"topic":"","qos":0,"no_local":false,"rap":false,"retain_handling":0,"subscription_id":0}`); room < 0 {
 			return make([]byte, mqtt.MaxString+1)
 		}
 		list = append(list, sub.described())

@@ -76,11 +76,12 @@ func (ns *Namespace) newGroup(id OwnerID, key groupKey, f topic.Filter) *Group {
 	if f.Sticky {
 		g.sticky = &sticky{from: int(f.From), count: int(f.Count)}
 	}
-	g.entry = &Subscription{filter: f.Rest, more: &subscriptionMore{
+	g.entry = &Subscription{more: &subscriptionMore{
 		group: g, inner: f.Inner, account: auth.AccountID(f.Items.Account),
 		// It compiles: so it did for the member that makes the group.
 		conditions: ns.b.conditions.must(&f),
 	}}
+	g.entry.setFilter(f.Rest)
 	return g
 }
 

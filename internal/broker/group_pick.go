@@ -48,7 +48,7 @@ func (g *Group) sendQoS0(t *Turn, m *Message) {
 // subscriptions of its session end meanwhile.
 func (g *Group) sendNow(t *Turn, mem *member, m *Message) bool {
 	sub, ids := mem.by(m)
-	tg := target{s: mem.s, rap: sub.options.RetainAsPublished, own: m.Account == g.ns.account, ids: ids}
+	tg := target{s: mem.s, rap: sub.has(markRAP), own: m.Account == g.ns.account, ids: ids}
 	for range 8 {
 		tg.gen = mem.s.gen.Load()
 		if o := t.deliverQoS0(g.ns, m, &tg); o != Stale {
@@ -125,7 +125,7 @@ func (g *Group) stuck(t *Turn, e *entry) bool {
 // to go; the entry then waits. Under g.mu.
 func (g *Group) assign(t *Turn, mem *member, e *entry) bool {
 	sub, _ := mem.by(e.msg)
-	qos := min(e.qos, sub.options.QoS) // [MQTT-4.8.2-3]
+	qos := min(e.qos, sub.qos) // [MQTT-4.8.2-3]
 	if qos == mqtt.QoS0 {
 		m := e.msg
 		g.settle(t, e)

@@ -13,7 +13,7 @@ func evenGroup(n int, window int32) *Group {
 	g := &Group{members: map[*Session]*member{}}
 	for i := range n {
 		m := g.enrol(OwnerID(i + 1))
-		m.sub.options.QoS = 1
+		m.sub.qos = 1
 		m.qos = 1
 		m.s.link.Store(&attachment{window: uint16(window)})
 	}

@@ -19,31 +19,26 @@ type janitor struct {
 	heap timers
 }
 
-// timer is a session's place in the heap.
-type timer struct {
-	at    int64 // UNIX nanoseconds
-	place int32 // in the heap, from 1; 0 is none
-}
-
+// timers is the heap. A session keeps its place and when it is due.
 type timers []*Session
 
 func (h timers) Len() int           { return len(h) }
-func (h timers) Less(i, j int) bool { return h[i].timer.at < h[j].timer.at }
+func (h timers) Less(i, j int) bool { return h[i].due < h[j].due }
 func (h timers) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
-	h[i].timer.place, h[j].timer.place = int32(i+1), int32(j+1)
+	h[i].place, h[j].place = int32(i+1), int32(j+1)
 }
 func (h *timers) Push(x any) {
 	s := x.(*Session)
 	*h = append(*h, s)
-	s.timer.place = int32(len(*h))
+	s.place = int32(len(*h))
 }
 func (h *timers) Pop() any {
 	old := *h
 	s := old[len(old)-1]
 	old[len(old)-1] = nil
 	*h = old[:len(old)-1]
-	s.timer.place = 0
+	s.place = 0
 	return s
 }
 
@@ -70,18 +65,18 @@ func (j *janitor) watch(s *Session, at int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if at == 0 {
-		if s.timer.place > 0 {
-			heap.Remove(&j.heap, int(s.timer.place-1))
+		if s.place > 0 {
+			heap.Remove(&j.heap, int(s.place-1))
 		}
 		return
 	}
-	s.timer.at = at
-	if s.timer.place > 0 {
-		heap.Fix(&j.heap, int(s.timer.place-1))
+	s.due = at
+	if s.place > 0 {
+		heap.Fix(&j.heap, int(s.place-1))
 	} else {
 		heap.Push(&j.heap, s)
 	}
-	if s.timer.place == 1 {
+	if s.place == 1 {
 		select {
 		case j.wake <- struct{}{}:
 		default:
@@ -97,7 +92,7 @@ func (j *janitor) due(now time.Time, dst []*Session) ([]*Session, time.Duration)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for len(j.heap) > 0 && len(dst) < 256 {
-		if wait := time.Duration(j.heap[0].timer.at - now.UnixNano()); wait > 0 {
+		if wait := time.Duration(j.heap[0].due - now.UnixNano()); wait > 0 {
 			return dst, wait
 		}
 		dst = append(dst, heap.Pop(&j.heap).(*Session))

@@ -51,10 +51,15 @@ type Connected struct {
 // An error from a method is what ends the connection: *mqtt.Error carries the
 // Reason Code for DISCONNECT (3.x: close). The server then sends it and calls
 // Detach with that error.
-type Link struct {
-	s *Session
-	a *attachment
+type Link struct{ a *attachment }
+
+// parts are the session and the attachment, nil for the zero Link.
+func (l Link) parts() (*Session, *attachment) {
+	if l.a == nil {
+		return nil, nil
+	}
+	return l.a.s, l.a
 }
 
 // Attached tells whether the link holds a session.
-func (l Link) Attached() bool { return l.s != nil }
+func (l Link) Attached() bool { return l.a != nil }

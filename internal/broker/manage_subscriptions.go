@@ -66,7 +66,8 @@ func (s *Session) beginReplays(t *Turn, a *attachment, ack *subscribeAck) (ticke
 	switch {
 	case len(ack.replays) == 0 || s.ended:
 	case a == nil: // with the next connection
-		s.replays = append(s.replays, ack.replays[:min(len(ack.replays), max(0, replaysPerSession-len(s.replays)))]...)
+		have := s.replays()
+		s.setReplays(append(have, ack.replays[:min(len(ack.replays), max(0, replaysPerSession-len(have)))]...))
 	case s.link.Load() == a:
 		s.answer(t, a, answer{ticket: ticket, typ: mqtt.TypeSuback, subs: ack})
 	}
@@ -113,7 +114,7 @@ func (s *Session) filters(only []string) []string {
 	list, seen := only, make(map[string]bool)
 	if only == nil {
 		for sub := range s.subs.each() {
-			list = append(list, sub.filter)
+			list = append(list, sub.filter())
 		}
 	}
 	var there []string

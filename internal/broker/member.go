@@ -51,7 +51,7 @@ func (mem *member) by(m *Message) (*Subscription, []uint32) {
 	}
 	best := mem.sub
 	for _, sub := range mem.others {
-		if sub.takes(m.Topic, m.Account) && (sub.options.QoS > best.options.QoS || !best.takes(m.Topic, m.Account)) {
+		if sub.takes(m.Topic, m.Account) && (sub.qos > best.qos || !best.takes(m.Topic, m.Account)) {
 			best = sub
 		}
 	}
@@ -73,7 +73,7 @@ func (mem *member) use(g *Group, sub *Subscription) {
 	if sub.id != 0 {
 		mem.ids = []uint32{sub.id}
 	}
-	mem.others, mem.qos = nil, sub.options.QoS
+	mem.others, mem.qos = nil, sub.qos
 	if mem.several {
 		mem.s.mu.Lock()
 		mem.gather(g)
@@ -83,11 +83,11 @@ func (mem *member) use(g *Group, sub *Subscription) {
 
 // gather finds the session's other subscriptions of the group. Under Session.mu.
 func (mem *member) gather(g *Group) {
-	mem.others, mem.qos = nil, mem.sub.options.QoS
+	mem.others, mem.qos = nil, mem.sub.qos
 	for sub := range mem.s.subs.each() {
 		if sub != mem.sub && sub.group() == g {
 			mem.others = append(mem.others, sub)
-			mem.qos = max(mem.qos, sub.options.QoS)
+			mem.qos = max(mem.qos, sub.qos)
 		}
 	}
 	mem.several = len(mem.others) > 0
@@ -118,8 +118,8 @@ func (mem *member) keeps() bool {
 // handed is a message of the group as one of a member's own.
 func (g *Group) handed(mem *member, e *entry) entry {
 	sub, ids := mem.by(e.msg)
-	out := entry{qos: min(e.qos, sub.options.QoS), msg: e.msg, size: e.size} // [MQTT-4.8.2-3]
-	if sub.options.RetainAsPublished && e.msg.Retain {
+	out := entry{qos: min(e.qos, sub.qos), msg: e.msg, size: e.size} // [MQTT-4.8.2-3]
+	if sub.has(markRAP) && e.msg.Retain {
 		out.flags |= entryRetain
 	}
 	out.more = &entryMore{group: g, share: e.seq, ids: ids}
@@ -145,7 +145,7 @@ func (s *Session) memberBy(g *Group, m *member) *Subscription {
 		return m.sub
 	}
 	if !m.several {
-		if sub := s.subs.find(m.sub.filter, m.sub.given()); sub != nil && sub.group() == g {
+		if sub := s.subs.find(m.sub.filter(), m.sub.given()); sub != nil && sub.group() == g {
 			return sub
 		}
 		return nil

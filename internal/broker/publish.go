@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"slices"
 	"strconv"
 
 	"alcove/internal/mqtt"
@@ -11,7 +10,7 @@ import (
 // Publish takes a client's PUBLISH; its Topic Alias is resolved. Its answer, a
 // PUBACK or PUBREC, leaves when everything that it promises is durable.
 func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
@@ -193,7 +192,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 	if len(t.targets) > 0 {
 		t.records = append(t.records, Record{
 			Kind: KindPublish, Top: ns.top, Account: ns.account,
-			Message: m.Keep(), Targets: slices.Clone(t.targets),
+			Message: m.Keep(), Targets: t.targets,
 		})
 	}
 	if len(t.records) > 0 {

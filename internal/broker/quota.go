@@ -17,7 +17,7 @@ type filterQuota struct {
 
 // cost is what the subscription's filter takes.
 func (sub *Subscription) cost() int64 {
-	n := filterOverhead + int64(len(sub.filter))
+	n := filterOverhead + int64(len(sub.filter()))
 	if words := strings.Count(sub.inner(), ","); words > 0 {
 		n += filterWordMemory * int64(words+1)
 	}

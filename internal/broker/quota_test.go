@@ -16,7 +16,9 @@ func conditional(t *testing.T, c *conditions, source string) *Subscription {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Subscription{filter: "$filter/payload=" + source + "/t", more: &subscriptionMore{inner: "t", conditions: conditionSet{made}}}
+	sub := newRecord(nil, "$filter/payload="+source+"/t")
+	sub.more = &subscriptionMore{inner: "t", conditions: conditionSet{made}}
+	return sub
 }
 
 // An account's distinct expressions are bounded by what they take; the same one counts
@@ -65,18 +67,18 @@ func TestExpressionQuota(t *testing.T) {
 
 // Filters are charged what they take: selectors by their words.
 func TestFilterQuota(t *testing.T) {
-	plain := (&Subscription{filter: strings.Repeat("x", 3000)}).cost()
-	words := (&Subscription{filter: strings.Repeat("ab,", 999) + "ab"}).cost()
+	plain := newRecord(nil, strings.Repeat("x", 3000)).cost()
+	words := newRecord(nil, strings.Repeat("ab,", 999)+"ab").cost()
 	if words < plain+1000*100 {
 		t.Errorf("a thousand words cost %d, plain text %d", words, plain)
 	}
 	var q filterQuota
 	q.bytes = filterBytes - words
-	if reason := q.refuse(&Subscription{filter: "a"}); reason != "" {
+	if reason := q.refuse(newRecord(nil, "a")); reason != "" {
 		t.Error(reason)
 	}
 	q.bytes = filterBytes
-	if q.refuse(&Subscription{filter: "a"}) == "" {
+	if q.refuse(newRecord(nil, "a")) == "" {
 		t.Error("there is no bound")
 	}
 }
@@ -111,7 +113,7 @@ func TestRouteSweep(t *testing.T) {
 	b.features.ReservedLevel = "flespi"
 	ns := &Namespace{b: b}
 	ns.tree = topic.NewTree[*Subscription]("flespi")
-	sub := &Subscription{filter: "t", s: &Session{ns: ns}}
+	sub := newRecord(&Session{ns: ns}, "t")
 	ns.tree.Add("t", sub)
 	tu := &Turn{b: b}
 	start := time.Now()

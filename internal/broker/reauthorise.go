@@ -12,7 +12,7 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 	s.rights.Store(rights)
 	again := false
 	for _, old := range s.subs.all() {
-		f, code, _ := s.ns.b.grantable(old.filter, 0)
+		f, code, _ := s.ns.b.grantable(old.filter(), 0)
 		scope := rights.Subscribe(f)
 		if code.Failed() || scope == auth.None {
 			s.remove(old)
@@ -22,18 +22,18 @@ func (s *Session) reauthorise(t *Turn, rights *auth.Rights) {
 			if old.group() != nil {
 				t.leaving = append(t.leaving, leaving{g: old.group(), s: s, back: s.giveBack(t, old.group())})
 			}
-			t.noteDrop(s.event(event.SubscriptionDeleted, s.token, s.link.Load()), old.filter, "the token may not subscribe to this filter")
+			t.noteDrop(s.event(event.SubscriptionDeleted, s.token, s.link.Load()), old.filter(), "the token may not subscribe to this filter")
 			continue
 		}
-		if partial := scope == auth.Partial; partial || old.partial {
+		if partial := scope == auth.Partial; partial || old.has(markPartial) {
 			// A new record, so that cached routes ask again.
-			sub := *old
-			sub.partial = partial
-			s.install(&sub, f)
+			sub := old.clone()
+			sub.mark(markPartial, partial)
+			s.install(sub, f)
 			again = true
-			s.moveReplays(old, &sub)
+			s.moveReplays(old, sub)
 			if sub.group() != nil {
-				t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, again: &sub})
+				t.leaving = append(t.leaving, leaving{g: sub.group(), s: s, again: sub})
 			}
 		}
 	}

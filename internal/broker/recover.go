@@ -144,9 +144,10 @@ func (r *recovery) Subscription(owner OwnerID, rec SubscriptionRecord) error {
 		r.b.logger.Warn("a stored subscription is no longer valid", "account", s.ns.account, "error", err)
 		return nil
 	}
-	sub.id, sub.options = rec.ID, rec.Options
+	sub.id = rec.ID
+	sub.setOptions(rec.Options)
 	if rights := s.rights.Load(); rights != nil {
-		sub.partial = rights.Subscribe(f) != auth.Whole
+		sub.mark(markPartial, rights.Subscribe(f) != auth.Whole)
 	}
 	if s.install(sub, f) {
 		s.ns.usage.subscriptions.Add(1)

@@ -51,14 +51,15 @@ func (r *replay) begin() {
 // Under s.mu.
 func (s *Session) replay(t *Turn, a *attachment) {
 	rows := min(retainedScan, t.rows)
-	done := 0
-	for n := len(s.replays); done < n && rows > 0; done++ {
-		if r := s.replays[done]; s.subs.has(r.sub) && s.page(t, a, r, &rows) {
-			s.replays = append(s.replays, r)
+	all, done := s.replays(), 0
+	for n := len(all); done < n && rows > 0; done++ {
+		if r := all[done]; s.subs.has(r.sub) && s.page(t, a, r, &rows) {
+			all = append(all, r)
 		}
 	}
-	s.replays = slices.Delete(s.replays, 0, done)
-	if len(s.replays) == 0 || a.posted || a.choked || s.queue.inflight >= int(a.window) {
+	all = slices.Delete(all, 0, done)
+	s.setReplays(all)
+	if len(all) == 0 || a.posted || a.choked || s.queue.inflight >= int(a.window) {
 		return
 	}
 	a.posted = true
@@ -82,7 +83,7 @@ func (s *Session) moveReplays(old, sub *Subscription) {
 			}
 		}
 	}
-	move(s.replays)
+	move(s.replays())
 	if a := s.link.Load(); a != nil && !a.acks.empty() {
 		for _, x := range a.acks.items[a.acks.head:] {
 			if x.subs != nil {
@@ -101,7 +102,7 @@ func (s *Session) page(t *Turn, a *attachment, r *replay, rows *int) (more bool)
 		*rows -= had - room.rows
 		t.rows -= had - room.rows
 	}(room.rows)
-	if r.sub.options.QoS > mqtt.QoS0 {
+	if r.sub.qos > mqtt.QoS0 {
 		room.messages = min(room.messages, int(a.window)-s.queue.inflight)
 	}
 	for len(r.family) > 0 {
@@ -154,7 +155,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 	if sub.id != 0 {
 		ids = []uint32{sub.id}
 	}
-	qos := min(m.QoS, sub.options.QoS)
+	qos := min(m.QoS, sub.qos)
 	if qos == mqtt.QoS0 {
 		d := Delivery{Message: m, Retain: true, SubscriptionIDs: ids}
 		d.Expiry, d.HasExpiry = m.Remaining(t.Now)
@@ -194,7 +195,7 @@ func (s *Session) sendRetained(t *Turn, a *attachment, sub *Subscription, m *Mes
 // Drained tells that the output, which was full, has room again: what waited
 // for it goes on.
 func (l Link) Drained(t *Turn) {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil {
 		return
 	}

@@ -179,7 +179,7 @@ func (sub *Subscription) takes(topic []byte, account auth.AccountID) bool {
 	if a := sub.account(); a != 0 && a != account {
 		return false
 	}
-	return sub.s == nil || !sub.partial || sub.s.mayReceive(topic)
+	return sub.s == nil || !sub.has(markPartial) || sub.s.mayReceive(topic)
 }
 
 // join adds a matching subscription to the route. It reports whether its session has
@@ -206,9 +206,9 @@ func (t *Turn) join(r *route, sub *Subscription, topic []byte, from *Namespace) 
 
 // merge adds what one more subscription of the session asks for.
 func (tg *target) merge(sub *Subscription) {
-	tg.qos = max(tg.qos, sub.options.QoS)
-	tg.rap = tg.rap || sub.options.RetainAsPublished
-	tg.noLocal = tg.noLocal || sub.options.NoLocal
+	tg.qos = max(tg.qos, sub.qos)
+	tg.rap = tg.rap || sub.has(markRAP)
+	tg.noLocal = tg.noLocal || sub.has(markNoLocal)
 	if sub.id != 0 && !slices.Contains(tg.ids, sub.id) {
 		tg.ids = append(tg.ids, sub.id)
 	}
@@ -252,7 +252,7 @@ func (t *Turn) again(ns *Namespace, m *Message, s *Session, local bool) (target,
 			continue
 		}
 		for _, sub := range n.tree.Match(m.Topic, nil) {
-			if sub.s != s || local && sub.options.NoLocal || !sub.takes(m.Topic, ns.account) {
+			if sub.s != s || local && sub.has(markNoLocal) || !sub.takes(m.Topic, ns.account) {
 				continue
 			}
 			if sub.conditional() {

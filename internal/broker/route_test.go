@@ -14,7 +14,9 @@ func TestRouteCacheIsBounded(t *testing.T) {
 	const sessions, topics = 3000, 600
 	ns := &Namespace{account: 1, tree: topic.NewTree[*Subscription]("flespi")}
 	for range sessions {
-		ns.tree.Add("#", &Subscription{s: &Session{ns: ns}, filter: "#", options: mqtt.SubscribeOptions{QoS: mqtt.QoS1}})
+		sub := newRecord(&Session{ns: ns}, "#")
+		sub.qos = mqtt.QoS1
+		ns.tree.Add("#", sub)
 	}
 	turn := &Turn{}
 	for range 2 { // a topic is cached when it comes the second time

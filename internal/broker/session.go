@@ -17,12 +17,12 @@ type Session struct {
 	id       OwnerID
 	clientID string
 
+	// link is the attachment of the living connection, or nil.
+	link atomic.Pointer[attachment]
 	// gen counts the ends of subscriptions. A delivery that was decided
 	// before one is refused inside the output's lock, so that nothing follows
 	// an UNSUBACK.
 	gen atomic.Uint32
-	// link is the attachment of the living connection, or nil.
-	link atomic.Pointer[attachment]
 	// load is the number of entries in the queue, for the choice of a share
 	// group's member; the client's whole window while one of them has to wait.
 	load atomic.Int32
@@ -40,14 +40,18 @@ type Session struct {
 	// mostly.
 	contest *contest
 
-	// timer is the janitor's; guarded by janitor.mu.
-	timer timer
+	// due and place are the janitor's, guarded by janitor.mu: when it looks at the
+	// session (UNIX nanoseconds), and where in its heap that stands, from 1; 0 is
+	// nowhere.
+	due   int64
+	place int32
 
-	mu       sync.Mutex
+	// From here on by mu; the order leaves no gaps.
 	ended    bool
 	recorded bool // a SessionRecord is in the log
 	// overflowed says that the queue's bound ended the session [EXT-SES-3].
 	overflowed bool
+	mu         sync.Mutex
 	expiry     uint32
 	epoch      uint32
 	token      auth.TokenID
@@ -57,7 +61,22 @@ type Session struct {
 	queue      *queue            // emptyQueue until it is used
 	received   map[uint16]*later // QoS 2 identifiers not yet released; what one's answer waits for, or nil
 	will       *will
-	replays    []*replay
+	replaying  *[]*replay // nil mostly: see replays
+}
+
+// replays are the replays of retained messages that wait for room. Under s.mu.
+func (s *Session) replays() []*replay {
+	if s.replaying == nil {
+		return nil
+	}
+	return *s.replaying
+}
+
+// setReplays replaces them. Under s.mu.
+func (s *Session) setReplays(all []*replay) {
+	if s.replaying = nil; len(all) > 0 {
+		s.replaying = &all
+	}
 }
 
 // attachment is the state of one living connection of a session.
@@ -159,7 +178,7 @@ func (s *Session) pump(t *Turn, a *attachment) {
 			t.shared = append(t.shared, sharedDone{g: g, s: s})
 		}
 	}
-	if len(s.replays) > 0 && q.next == len(q.items) && !a.choked {
+	if len(s.replays()) > 0 && q.next == len(q.items) && !a.choked {
 		s.replay(t, a)
 	}
 }
@@ -194,8 +213,10 @@ func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
 	if e.seq > q.sentSeq || pid != e.pid {
 		_, sync := s.durable()
 		q.sentSeq = max(q.sentSeq, e.seq)
-		ticket := s.record(t, sync && e.qos == mqtt.QoS2, Record{Kind: KindSent, Seq: e.seq, PacketID: e.pid})
-		q.sentTicket = ticket
+		t.kick = true
+		q.sentTicket = t.b.commit.sent(&q.sentMark, sync && e.qos == mqtt.QoS2, Record{
+			Kind: KindSent, Top: s.ns.top, Account: s.ns.account, Owner: s.id, Seq: e.seq, PacketID: e.pid,
+		})
 	}
 	if e.qos == mqtt.QoS2 && (!a.acks.empty() || !t.b.commit.ripe(q.sentTicket)) {
 		// Also behind one that waits while this one's ticket has become ripe.

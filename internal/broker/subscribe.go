@@ -26,7 +26,7 @@ type subscribeAck struct {
 // [MQTT-3.8.4-6] [MQTT-3.8.4-7] [MQTT-3.9.3-1]
 // [MQTT311-3.8.4-5] [MQTT311-3.9.3-1].
 func (l Link) Subscribe(t *Turn, p *mqtt.Subscribe) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}
@@ -125,7 +125,9 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	if a != nil && a.reading {                    // it acknowledges nothing
 		o.QoS = mqtt.QoS0
 	}
-	sub.id, sub.options, sub.partial = w.id, o, scope == auth.Partial
+	sub.id = w.id
+	sub.setOptions(o)
+	sub.mark(markPartial, scope == auth.Partial)
 	isNew, refusal := s.admit(t, sub, f)
 	if refusal != "" {
 		return mqtt.QuotaExceeded, refusal
@@ -167,7 +169,7 @@ func (s *Session) subscribedBy(a *attachment, by *Submitter, isNew bool) event.R
 func (s *Session) subscribed(sub *Subscription) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subs.find(sub.filter, sub.given()) != nil
+	return s.subs.find(sub.filter(), sub.given()) != nil
 }
 
 // grantable reads a filter and tells why the broker, whoever asks, does not
@@ -193,7 +195,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool,
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counted := false
-	if s.subs.find(sub.filter, sub.given()) == nil {
+	if s.subs.find(sub.filter(), sub.given()) == nil {
 		if s.subs.len() >= t.b.limits.SubscriptionsEach {
 			return false, "the session has too many subscriptions"
 		}
@@ -226,7 +228,7 @@ func (s *Session) admit(t *Turn, sub *Subscription, f topic.Filter) (isNew bool,
 	}
 	if durable, sync := s.durable(); durable {
 		s.record(t, sync, Record{Kind: KindSubscribe, Subscription: &SubscriptionRecord{
-			Filter: sub.key(), Options: sub.options, ID: sub.id,
+			Filter: sub.key(), Options: sub.options(), ID: sub.id,
 		}})
 	}
 	return isNew, ""
@@ -250,16 +252,16 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 		if !s.subs.has(r.sub) || rows > 0 && !s.page(t, a, r, &rows) {
 			continue
 		}
-		if len(s.replays) < replaysPerSession {
-			s.replays = append(s.replays, r)
+		if all := s.replays(); len(all) < replaysPerSession {
+			s.setReplays(append(all, r))
 			continue
 		}
-		t.noteDrop(s.event(event.MessageDropped, a.grant.Token, a), r.sub.filter, "too many replays of retained messages wait in the session")
+		t.noteDrop(s.event(event.MessageDropped, a.grant.Token, a), r.sub.filter(), "too many replays of retained messages wait in the session")
 	}
 	if first && !x.subs.silent {
 		a.out.Send(t, p.Append(nil, a.version))
 	}
-	if len(s.replays) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
+	if len(s.replays()) > 0 && s.queue.next == len(s.queue.items) && !a.choked {
 		s.replay(t, a)
 	}
 }
@@ -270,7 +272,7 @@ func (s *Session) sendSuback(t *Turn, a *attachment, x *answer) {
 // [MQTT-3.10.4-6] [MQTT311-3.10.4-4] [MQTT311-3.10.4-5] [MQTT311-3.10.4-6].
 // What is in flight completes [MQTT-3.10.4-3] [MQTT311-3.10.4-3].
 func (l Link) Unsubscribe(t *Turn, p *mqtt.Unsubscribe) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}

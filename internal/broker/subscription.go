@@ -3,6 +3,7 @@ package broker
 import (
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"alcove/internal/auth"
 	"alcove/internal/mqtt"
@@ -14,14 +15,121 @@ import (
 // [MQTT-3.8.4-3] [MQTT311-3.8.4-3].
 //
 // In the tree a share group stands for its members: there s is nil.
+//
+// A record takes 32 bytes, and the text of a plain one, if it is not long, stands
+// right behind it (newRecord).
 type Subscription struct {
-	s       *Session
-	filter  string            // whole text, as sent
-	more    *subscriptionMore // nil for a plain one
-	id      uint32            // Subscription Identifier, 0 none
-	options mqtt.SubscribeOptions
-	partial bool // each message's topic is checked against the rights [EXT-TOK-7]
+	s     *Session
+	more  *subscriptionMore // nil for a plain one
+	text  *byte             // the whole filter, as sent
+	id    uint32            // Subscription Identifier, 0 none
+	size  uint16            // of the text
+	qos   mqtt.QoS          // the highest that it may have
+	marks subscriptionMarks
 }
+
+// subscriptionMarks are what a subscription asks for beside its QoS.
+type subscriptionMarks uint8
+
+const (
+	markRetainHandling subscriptionMarks = 3      // 0, 1 or 2
+	markNoLocal        subscriptionMarks = 1 << 2 // No Local
+	markRAP            subscriptionMarks = 1 << 3 // Retain As Published
+	markPartial        subscriptionMarks = 1 << 4 // each message's topic is checked against the rights [EXT-TOK-7]
+)
+
+// newRecord makes the record of a plain subscription. A text of up to 96 bytes is
+// copied behind the record, into the same piece of memory. So a match, which reads
+// both, comes to one cache line instead of two, and to one page; and a subscription of
+// 25 bytes takes 64 instead of 80. The text keeps the record in memory, and with it the
+// session: who keeps a filter longer than its subscription must copy it.
+func newRecord(s *Session, filter string) *Subscription {
+	var sub *Subscription
+	var room []byte
+	switch n := len(filter); { // each makes one of the allocator's sizes
+	case n <= 16:
+		r := &struct {
+			Subscription
+			text [16]byte
+		}{}
+		sub, room = &r.Subscription, r.text[:]
+	case n <= 32:
+		r := &struct {
+			Subscription
+			text [32]byte
+		}{}
+		sub, room = &r.Subscription, r.text[:]
+	case n <= 48:
+		r := &struct {
+			Subscription
+			text [48]byte
+		}{}
+		sub, room = &r.Subscription, r.text[:]
+	case n <= 64:
+		r := &struct {
+			Subscription
+			text [64]byte
+		}{}
+		sub, room = &r.Subscription, r.text[:]
+	case n <= 96:
+		r := &struct {
+			Subscription
+			text [96]byte
+		}{}
+		sub, room = &r.Subscription, r.text[:]
+	default:
+		sub = &Subscription{}
+	}
+	if sub.s = s; room != nil {
+		copy(room, filter)
+		filter = unsafe.String(&room[0], len(filter))
+	}
+	sub.setFilter(filter)
+	return sub
+}
+
+// setFilter gives a new record its text, of topic.MaxBytes at most, where it stands.
+func (sub *Subscription) setFilter(filter string) {
+	sub.text, sub.size = unsafe.StringData(filter), uint16(len(filter))
+}
+
+// filter returns the whole text, as sent.
+func (sub *Subscription) filter() string { return unsafe.String(sub.text, sub.size) }
+
+// options returns what was asked for, with the QoS that was granted.
+func (sub *Subscription) options() mqtt.SubscribeOptions {
+	return mqtt.SubscribeOptions{
+		QoS: sub.qos, NoLocal: sub.has(markNoLocal), RetainAsPublished: sub.has(markRAP),
+		RetainHandling: byte(sub.marks & markRetainHandling),
+	}
+}
+
+// setOptions gives a new record its options.
+func (sub *Subscription) setOptions(o mqtt.SubscribeOptions) {
+	sub.qos = o.QoS
+	sub.marks = sub.marks&markPartial | subscriptionMarks(o.RetainHandling)&markRetainHandling
+	sub.mark(markNoLocal, o.NoLocal)
+	sub.mark(markRAP, o.RetainAsPublished)
+}
+
+// mark gives a new record a mark, or takes it.
+func (sub *Subscription) mark(m subscriptionMarks, set bool) {
+	if sub.marks &^= m; set {
+		sub.marks |= m
+	}
+}
+
+// clone makes a new record like this one.
+func (sub *Subscription) clone() *Subscription {
+	c := newRecord(sub.s, sub.filter())
+	text := c.text
+	*c = *sub
+	c.text = text
+	return c
+}
+
+// has tells whether the subscription has a mark.
+func (sub *Subscription) has(m subscriptionMarks) bool { return sub.marks&m != 0 }
 
 // subscriptionMore is what few subscriptions have.
 type subscriptionMore struct {
@@ -45,7 +153,7 @@ func (sub *Subscription) group() *Group {
 // inner returns the Topic Filter that topics are matched with.
 func (sub *Subscription) inner() string {
 	if sub.more == nil || sub.more.inner == "" {
-		return sub.filter
+		return sub.filter()
 	}
 	return sub.more.inner
 }
@@ -86,10 +194,11 @@ type narrowing struct {
 // newSubscription makes the record of a filter, not yet installed. An error is that of
 // an expression.
 func (s *Session) newSubscription(f topic.Filter, n narrowing) (*Subscription, error) {
-	sub := &Subscription{s: s, filter: f.Text}
 	if f.Inner == f.Text && n == (narrowing{}) {
-		return sub, nil
+		return newRecord(s, f.Text), nil
 	}
+	sub := &Subscription{s: s}
+	sub.setFilter(f.Text) // of which f.Inner is a part
 	set, err := s.ns.b.conditions.compile(&f)
 	if err != nil {
 		return nil, err
@@ -109,9 +218,9 @@ func (s *Session) newSubscription(f topic.Filter, n narrowing) (*Subscription, e
 func (sub *Subscription) key() string {
 	given := sub.given()
 	if given == 0 {
-		return sub.filter
+		return sub.filter()
 	}
-	return sub.filter + "\x00" + strconv.FormatInt(int64(given), 10)
+	return sub.filter() + "\x00" + strconv.FormatInt(int64(given), 10)
 }
 
 // cutKey is the inverse of subscriptionKey.
@@ -131,7 +240,7 @@ func (sub *Subscription) given() auth.AccountID {
 
 // is tells whether the subscription has this identity.
 func (sub *Subscription) is(filter string, given auth.AccountID) bool {
-	return sub.filter == filter && sub.given() == given
+	return sub.filter() == filter && sub.given() == given
 }
 
 // install puts sub into its session and the tree, the new record before the old
@@ -148,7 +257,7 @@ func (s *Session) install(sub *Subscription, f topic.Filter) (isNew bool) {
 		s.ns.b.stats.Subscriptions.Add(1)
 	}
 	if f.Share == "" {
-		s.ns.tree.Add(f.Inner, sub)
+		s.ns.tree.Add(sub.inner(), sub)
 		if old != nil {
 			s.ns.tree.Remove(old.inner(), old)
 		}

@@ -55,12 +55,12 @@ func (x *subscriptions) find(filter string, account auth.AccountID) *Subscriptio
 
 // has tells whether this very record is the session's.
 func (x *subscriptions) has(sub *Subscription) bool {
-	return x.find(sub.filter, sub.given()) == sub
+	return x.find(sub.filter(), sub.given()) == sub
 }
 
 // put adds sub and returns the one with the same identity which it replaces, or nil.
 func (x *subscriptions) put(sub *Subscription) (old *Subscription) {
-	i := x.place(sub.filter, sub.given())
+	i := x.place(sub.filter(), sub.given())
 	if i >= 0 && x.slots[i] != nil {
 		old, x.slots[i] = x.slots[i], sub
 		return old
@@ -93,7 +93,7 @@ func (x *subscriptions) rehash(size int, sub *Subscription) {
 
 // settle puts sub into the first free place of its run.
 func (x *subscriptions) settle(sub *Subscription) {
-	i := x.home(sub.filter)
+	i := x.home(sub.filter())
 	for x.slots[i] != nil {
 		if i++; i == len(x.slots) {
 			i = 0
@@ -104,7 +104,7 @@ func (x *subscriptions) settle(sub *Subscription) {
 
 // remove takes out this very record, if it is there.
 func (x *subscriptions) remove(sub *Subscription) {
-	i := x.place(sub.filter, sub.given())
+	i := x.place(sub.filter(), sub.given())
 	if i < 0 || x.slots[i] != sub {
 		return
 	}
@@ -135,7 +135,7 @@ func (x *subscriptions) close(free int) {
 			return
 		}
 		// It stays where its home lies between the free place and its own.
-		home := x.home(sub.filter)
+		home := x.home(sub.filter())
 		stays := free < home && home <= i
 		if free > i {
 			stays = free < home || home <= i
@@ -167,14 +167,14 @@ func (x *subscriptions) all() []*Subscription {
 func (x *subscriptions) withFilter(filter string) (found []*Subscription) {
 	if !x.hashed {
 		for _, sub := range x.slots {
-			if sub.filter == filter {
+			if sub.filter() == filter {
 				found = append(found, sub)
 			}
 		}
 		return found
 	}
 	for i := x.home(filter); x.slots[i] != nil; {
-		if x.slots[i].filter == filter {
+		if x.slots[i].filter() == filter {
 			found = append(found, x.slots[i])
 		}
 		if i++; i == len(x.slots) {

@@ -25,12 +25,14 @@ func TestSubscriptions(t *testing.T) {
 			id := identity{fmt.Sprint("f/", rapid.IntRange(0, 60).Draw(rt, "filter")), auth.AccountID(rapid.IntRange(0, 2).Draw(rt, "given"))}
 			if rapid.IntRange(0, 2).Draw(rt, "what") == 0 {
 				if sub := x.find(id.filter, id.given); sub != nil {
-					x.remove(&Subscription{filter: id.filter, more: sub.more}) // not this record
+					other := newRecord(nil, id.filter)
+					other.more = sub.more
+					x.remove(other) // not this record
 					x.remove(sub)
 				}
 				delete(model, id)
 			} else {
-				sub := &Subscription{filter: id.filter}
+				sub := newRecord(nil, id.filter)
 				if id.given != 0 {
 					sub.more = &subscriptionMore{account: id.given, given: true}
 				}
@@ -52,8 +54,8 @@ func TestSubscriptions(t *testing.T) {
 			}
 		}
 		for _, sub := range x.all() {
-			if model[identity{sub.filter, sub.given()}] != sub {
-				rt.Fatalf("%v is listed", sub.filter)
+			if model[identity{sub.filter(), sub.given()}] != sub {
+				rt.Fatalf("%v is listed", sub.filter())
 			}
 		}
 		if x.find("f/x", 0) != nil {
@@ -65,7 +67,8 @@ func TestSubscriptions(t *testing.T) {
 // TestSubscriptionKey goes through what the log holds of a subscription's identity.
 func TestSubscriptionKey(t *testing.T) {
 	for _, account := range []auth.AccountID{0, 1, 1 << 60} {
-		sub := &Subscription{filter: "a/b", more: &subscriptionMore{account: account, given: account != 0}}
+		sub := newRecord(nil, "a/b")
+		sub.more = &subscriptionMore{account: account, given: account != 0}
 		if filter, given := cutKey(sub.key()); filter != "a/b" || given != account {
 			t.Errorf("%q is read as %q, %d", sub.key(), filter, given)
 		}
@@ -87,7 +90,7 @@ func BenchmarkSubscriptionMemory(b *testing.B) {
 				}
 				for i := range n {
 					s := all[i%sessions]
-					sub := &Subscription{s: s, filter: fmt.Sprintf(shape, i)}
+					sub := newRecord(s, fmt.Sprintf(shape, i))
 					s.subs.put(sub)
 					tree.Add(sub.inner(), sub)
 				}

@@ -102,7 +102,7 @@ func (s *Session) revokeWill(t *Turn, reason string) {
 // authentication has found, of the same account, all rights at once
 // [MQTT-4.12.1-1].
 func (l Link) Reauthenticate(t *Turn, g *auth.Grant) error {
-	s, a := l.s, l.a
+	s, a := l.parts()
 	if s == nil || s.link.Load() != a {
 		return nil
 	}

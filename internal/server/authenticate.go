@@ -34,7 +34,10 @@ func (c *Conn) beginAuthentication(t *broker.Turn, p *mqtt.Connect, body []byte,
 		c.fail(t, errAuthMethod) // [MQTT-4.12.0-1]
 		return
 	}
-	c.auth = &authentication{
+	if c.more == nil {
+		c.more = &connMore{}
+	}
+	c.more.auth = &authentication{
 		method:  auth.ScramMethod,
 		scram:   auth.NewScram(c.loop.srv.directory, c.address()),
 		connect: append([]byte(nil), body...),
@@ -65,7 +68,7 @@ func (c *Conn) authPacket(t *broker.Turn, h mqtt.Header, body []byte) {
 		switch {
 		case in.auth.Code != mqtt.ContinueAuthentication:
 			err = errAuthCode // [MQTT-4.12.0-3]
-		case string(in.auth.Method) != c.auth.method:
+		case string(in.auth.Method) != c.more.auth.method:
 			err = errAuthAnother // [MQTT-4.12.0-5]
 		default:
 			c.authStep(t, in.auth.Data)
@@ -81,7 +84,7 @@ func (c *Conn) authPacket(t *broker.Turn, h mqtt.Header, body []byte) {
 
 // authStep takes the client's next Authentication Data, at CONNECT or later.
 func (c *Conn) authStep(t *broker.Turn, data []byte) {
-	a := c.auth
+	a := c.authentication()
 	if a.rounds++; a.rounds > authRounds {
 		c.fail(t, errAuthRounds)
 		return
@@ -122,14 +125,14 @@ func (c *Conn) turnedAwayLate(t *broker.Turn, err error) {
 		return
 	}
 	p := &c.loop.packets.connect
-	if p.Decode(c.auth.header, c.auth.connect) == nil {
+	if p.Decode(c.more.auth.header, c.more.auth.connect) == nil {
 		c.turnedAway(t, p.ClientID, err)
 	}
 }
 
 // sendAuth sends an AUTH, with the method of CONNECT [MQTT-4.12.0-5].
 func (c *Conn) sendAuth(t *broker.Turn, code mqtt.ReasonCode, data []byte) {
-	p := mqtt.Auth{Code: code, Method: []byte(c.auth.method), Data: data}
+	p := mqtt.Auth{Code: code, Method: []byte(c.more.auth.method), Data: data}
 	if limit := c.out.maxPacket; limit != 0 && !p.Fit(mqtt.V5, int(limit)) {
 		c.fail(t, errAuthTooLarge) // [MQTT-3.1.2-24]
 		return
@@ -145,7 +148,7 @@ func (c *Conn) reauthenticate(t *broker.Turn, h mqtt.Header, body []byte) error 
 	if err := p.Decode(c.out.version, h, body); err != nil {
 		return err
 	}
-	a := c.auth
+	a := c.authentication()
 	if a == nil {
 		return errAuthNone // [MQTT-4.12.0-6] [MQTT-4.12.0-7]
 	}

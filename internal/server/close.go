@@ -94,14 +94,14 @@ func (c *Conn) shut() {
 	}
 	over := false
 	o.mu.Lock()
-	if o.state&(outWriting|outShut) == 0 && o.cause == nil {
+	if o.state&(outWriting|outShut) == 0 && o.failure() == nil {
 		o.state |= outWriting
 		for !c.waiting() && c.wrap.goodbye(o) {
 			o.state &^= outBlocked
 			c.write(writeSize)
 		}
 		o.state &^= outWriting
-		if !c.waiting() && o.cause == nil {
+		if !c.waiting() && o.failure() == nil {
 			o.state |= outShut
 			c.sock.shut()
 			over = !c.linger()
@@ -145,7 +145,7 @@ func (c *Conn) lost(t *broker.Turn, cause error) {
 // shed lets go what only a living connection needs.
 func (c *Conn) shed() {
 	c.link = broker.Link{}
-	c.auth, c.aliases = nil, nil
+	c.more = nil
 	c.holds, c.begun = 0, 0
 	c.dropTail()
 	if c.wrap != nil && c.wrap.ws != nil {
@@ -190,7 +190,7 @@ func (c *Conn) closeSocket() {
 	o := &c.out
 	o.mu.Lock()
 	o.queue.clear()
-	o.size, o.control, o.aliases = 0, 0, nil
+	o.size, o.control, o.rare = 0, 0, nil
 	o.mu.Unlock()
 	c.wrap.close()
 	c.sock.close()

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"net/netip"
 	"sync/atomic"
 
 	"alcove/internal/auth"
@@ -47,7 +46,7 @@ const (
 	opWake                    // Link.Ripe
 	opDrained                 // Link.Drained
 	opEnd                     // the output is ending, or has gone out
-	opFail                    // writing failed: out.cause
+	opFail                    // writing failed: out.failure
 	opGone                    // the write turn was given back after the end
 	opRelieve                 // not for the owner: feeders may go on
 )
@@ -65,16 +64,15 @@ var transportNames = [...]string{"tcp", "tls", "ws", "wss", "unix"}
 
 // Conn is one MQTT connection. Everything but out and ops is its loop's.
 type Conn struct {
-	loop    *loop
-	link    broker.Link
-	auth    *authentication // enhanced authentication, nil without
-	aliases *aliasTable     // of the client, nil until it uses one
-	wrap    *wrap           // TLS and WebSocket, nil for plain MQTT
+	loop *loop
+	link broker.Link
+	more *connMore // nil while none of it is needed
+	wrap *wrap     // TLS and WebSocket, nil for plain MQTT
 	// tail is what was read and could not be handled yet: the beginning of a
 	// packet, or, while there is a hold, all that came.
 	tail   []byte
 	timer  timer
-	remote netip.AddrPort
+	remote endpoint
 	sock   socket
 
 	// account is whose lane it waits in: 0 until it is known.
@@ -94,6 +92,20 @@ type Conn struct {
 	out output
 }
 
+// connMore is what few connections ever need.
+type connMore struct {
+	auth    *authentication // enhanced authentication, nil without
+	aliases *aliasTable     // of the client, nil until it uses one
+}
+
+// authentication is the connection's enhanced authentication, nil without one.
+func (c *Conn) authentication() *authentication {
+	if c.more == nil {
+		return nil
+	}
+	return c.more.auth
+}
+
 // place is where a Conn stands in its loop's slots.
 type place struct{ slot, gen uint32 }
 
@@ -105,6 +117,7 @@ type deadlines struct {
 	by        uint32 // the end of the state
 	stuck     uint32 // since when the output stands still
 	moved     uint32 // output.moved at that time
+	timed     uint32 // what the wheel has it for, 0 for nothing
 }
 
 // moment is what a Conn is in the midst of.
@@ -180,7 +193,7 @@ func (c *Conn) handleOps(t *broker.Turn, what ops) {
 	}
 	if what&opFail != 0 {
 		c.out.mu.Lock()
-		cause := c.out.cause
+		cause := c.out.failure()
 		c.out.mu.Unlock()
 		c.lost(t, cause)
 		return
@@ -355,7 +368,7 @@ func (c *Conn) ended(t *broker.Turn, err error) {
 func (c *Conn) unsent() bool {
 	c.out.mu.Lock()
 	defer c.out.mu.Unlock()
-	return c.waiting() && c.out.cause == nil
+	return c.waiting() && c.out.failure() == nil
 }
 
 // writable goes on writing where the socket was full.

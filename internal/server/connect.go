@@ -60,7 +60,7 @@ func (c *Conn) turnedAway(t *broker.Turn, clientID []byte, err error) {
 	}
 }
 
-func (c *Conn) address() netip.Addr { return c.remote.Addr() }
+func (c *Conn) address() netip.Addr { return c.remote.addrPort().Addr() }
 
 // attach hands the connection to the broker. Until that has answered nothing is
 // read: packets that the client sent along with CONNECT wait. A CONNECT that is valid
@@ -75,8 +75,8 @@ func (c *Conn) attach(t *broker.Turn, p *mqtt.Connect, g *auth.Grant, data []byt
 		Outlet:   c,
 		AuthData: data,
 	}
-	if c.auth != nil {
-		r.AuthMethod = c.auth.method
+	if a := c.authentication(); a != nil {
+		r.AuthMethod = a.method
 	}
 	c.calling = true
 	c.loop.srv.broker.Connect(t, &r, c.connected)

@@ -71,7 +71,9 @@ func (c *Conn) encode(d *broker.Delivery) (size int) {
 }
 
 // Peer is where the client is, and how it comes. See broker.Outlet.
-func (c *Conn) Peer() (netip.AddrPort, string) { return c.remote, transportNames[c.transport] }
+func (c *Conn) Peer() (netip.AddrPort, string) {
+	return c.remote.addrPort(), transportNames[c.transport]
+}
 
 // Sent is how many PUBLISH packets were appended. See broker.Outlet.
 func (c *Conn) Sent() uint64 {
@@ -144,8 +146,8 @@ func (c *Conn) admit(t *broker.Turn, d *broker.Delivery) bool {
 	now := t.Now.UnixNano()
 	if o.state&outPressed == 0 {
 		o.state |= outPressed
-		o.pressEnd = now + int64(pressTime)
-	} else if now >= o.pressEnd {
+		o.rarely().pressEnd = now + int64(pressTime)
+	} else if now >= o.rarely().pressEnd {
 		o.state |= outSlow
 		return false
 	}
@@ -171,7 +173,8 @@ type outAliasTable struct {
 //
 // [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-11]
 func (o *output) aliased(h *mqtt.PublishHead) (size int) {
-	if t := o.aliases; t != nil {
+	table := o.rarely().aliases
+	if t := table; t != nil {
 		if t.last == h.Topic {
 			h.Alias, h.OmitTopic = t.alias, true
 		} else if alias, ok := t.names[h.Topic]; ok {
@@ -186,8 +189,8 @@ func (o *output) aliased(h *mqtt.PublishHead) (size int) {
 		return size
 	}
 	fresh := 0
-	if o.aliases != nil {
-		fresh = len(o.aliases.names)
+	if table != nil {
+		fresh = len(table.names)
 	}
 	if fresh < min(int(o.aliasMax), outAliases) && len(h.Topic) <= outAliasTopic {
 		h.Alias = uint16(fresh) + 1
@@ -205,11 +208,13 @@ func (o *output) aliased(h *mqtt.PublishHead) (size int) {
 
 // spend notes that alias stands for topic from now on.
 func (o *output) spend(topic string, alias uint16) {
-	if o.aliases == nil {
-		o.aliases = &outAliasTable{names: make(map[string]uint16, 4)}
+	x := o.rarely()
+	if x.aliases == nil {
+		x.aliases = &outAliasTable{names: make(map[string]uint16, 4)}
 	}
 	topic = string([]byte(topic)) // the message is borrowed
-	o.aliases.names[topic] = alias
-	o.aliases.topics = append(o.aliases.topics, topic)
-	o.aliases.last, o.aliases.alias = topic, alias
+	t := x.aliases
+	t.names[topic] = alias
+	t.topics = append(t.topics, topic)
+	t.last, t.alias = topic, alias
 }

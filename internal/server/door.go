@@ -194,7 +194,7 @@ func (s *Server) pause(d time.Duration) {
 
 // newConn makes the connection of a socket that has entered.
 func (s *Server) newConn(k socket, transport uint8, remote netip.AddrPort) *Conn {
-	return &Conn{sock: k, transport: transport, remote: unmapped(remote), state: stateNew}
+	return &Conn{sock: k, transport: transport, remote: endpointOf(remote), state: stateNew}
 }
 
 // unmapped turns an IPv4 address in IPv6 form into an IPv4 one.

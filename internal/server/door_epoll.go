@@ -93,7 +93,7 @@ func (l *loop) accept(index uint32) {
 		}
 		remote := sockAddrPort(sa)
 		c := s.newConn(k, p.transport, remote)
-		if p.transport != transportUnix && s.trusted(c.remote.Addr()) {
+		if p.transport != transportUnix && s.trusted(c.address()) {
 			c.state = stateProxy
 		}
 		s.adopt(c, nil)

@@ -197,7 +197,7 @@ func (c *Conn) controlFrame(t *broker.Turn) {
 
 // failFrames ends the connection because of a frame.
 func (c *Conn) failFrames(t *broker.Turn, err error) {
-	c.loop.srv.noise.say(noiseWebSocket, err.Error(), "remote", remoteText(c.remote))
+	c.loop.srv.noise.say(noiseWebSocket, err.Error(), "remote", remoteText(c.remote.addrPort()))
 	code := ws.StatusProtocolError
 	var e *wsError
 	if errors.As(err, &e) {

@@ -39,7 +39,7 @@ func TestSlowPacket(t *testing.T) {
 		b := newBare(t, mqtt.V5, Limits{})
 		start := b.l.tick
 		b.c.feed(b.l.turn, head)
-		if b.c.begun == 0 || b.c.timer.due == 0 {
+		if b.c.begun == 0 || b.c.timed == 0 {
 			t.Fatal("the packet is not timed")
 		}
 		for s := uint32(1); s <= 20 && b.c.state == stateUp; s++ {

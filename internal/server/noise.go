@@ -81,7 +81,7 @@ func (s *Server) complain(c *Conn, err error) {
 		kind = noiseRefused
 	}
 	if s.noise.due(kind) {
-		s.noise.write(kind, err.Error(), "remote", remoteText(c.remote), "transport", transportNames[c.transport])
+		s.noise.write(kind, err.Error(), "remote", remoteText(c.remote.addrPort()), "transport", transportNames[c.transport])
 	}
 }
 

@@ -39,11 +39,7 @@ type output struct {
 	size  int // bytes in queue
 	// control is how many of them came through Send, to within a chunk.
 	control int
-	cause   error // why writing failed
-	// pressEnd is when a pressed output becomes slow, in ticks of the turn's
-	// clock (UNIX nanoseconds).
-	pressEnd int64
-	aliases  *outAliasTable
+	rare    *outRare // nil while none of it is needed
 	// maxPacket is the client's Maximum Packet Size, 0 for none; aliasMax its
 	// Topic Alias Maximum. Both are set before the broker knows the connection.
 	maxPacket uint32
@@ -59,6 +55,31 @@ type output struct {
 	// over says that size is above the soft mark (until it is below the low
 	// one). It is read without the lock, by loops that feed other connections.
 	over atomic.Bool
+}
+
+// outRare is what few outputs ever need.
+type outRare struct {
+	cause error // why writing failed
+	// pressEnd is when a pressed output becomes slow, in ticks of the turn's
+	// clock (UNIX nanoseconds).
+	pressEnd int64
+	aliases  *outAliasTable
+}
+
+// rarely returns the output's outRare, made where there was none. The caller holds mu.
+func (o *output) rarely() *outRare {
+	if o.rare == nil {
+		o.rare = &outRare{}
+	}
+	return o.rare
+}
+
+// failure is why writing failed, or nil. The caller holds mu.
+func (o *output) failure() error {
+	if o.rare == nil {
+		return nil
+	}
+	return o.rare.cause
 }
 
 var (
@@ -118,8 +139,8 @@ func (c *Conn) appendControl(t *broker.Turn, b []byte) {
 // failOutput has the owner end the connection for cause, without waiting for its
 // output. The caller holds out.mu, and flushes.
 func (c *Conn) failOutput(cause error) {
-	if c.out.cause == nil {
-		c.out.cause = cause
+	if c.out.failure() == nil {
+		c.out.rarely().cause = cause
 	}
 	c.out.state |= outEnding
 	c.out.later |= opFail

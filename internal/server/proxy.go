@@ -154,14 +154,14 @@ func validTLVs(b []byte) bool {
 func (c *Conn) takeProxy(t *broker.Turn, b []byte) int {
 	from, n, _, err := parseProxy(b)
 	if err != nil {
-		c.loop.srv.noise.say(noiseProxy, err.Error(), "remote", remoteText(c.remote))
+		c.loop.srv.noise.say(noiseProxy, err.Error(), "remote", remoteText(c.remote.addrPort()))
 		c.lost(t, err)
 		return len(b)
 	}
 	if n > 0 {
 		c.state = stateNew
 		if from.IsValid() {
-			c.remote = unmapped(from)
+			c.remote = endpointOf(from)
 		}
 	}
 	return n

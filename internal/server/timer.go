@@ -23,8 +23,8 @@ func (c *Conn) due() (due uint32) {
 		if c.keepAlive != 0 && c.holds == 0 {
 			soonest(c.heard + c.keepAlive)
 		}
-		if c.auth != nil && c.auth.by != 0 {
-			soonest(c.auth.by)
+		if a := c.authentication(); a != nil && a.by != 0 {
+			soonest(a.by)
 		}
 		if c.begun != 0 && c.holds == 0 {
 			soonest(c.slowBy())
@@ -46,7 +46,7 @@ func (c *Conn) slowBy() uint32 {
 // it earlier: what is put off often (the keep-alive) is not moved each time.
 func (c *Conn) arm() {
 	due := c.due()
-	if due != 0 && (c.timer.due == 0 || due < c.timer.due) {
+	if due != 0 && (c.timed == 0 || due < c.timed) {
 		c.loop.wheel.set(c, due)
 	}
 }
@@ -75,7 +75,7 @@ func (c *Conn) expire(t *broker.Turn) {
 			c.fail(t, errKeepAlive) // [MQTT-3.1.2-22] [MQTT311-3.1.2-24]
 		} else if c.begun != 0 && now >= c.slowBy() {
 			c.fail(t, errSlowPacket)
-		} else if c.auth != nil && c.auth.by != 0 && now >= c.auth.by {
+		} else if a := c.authentication(); a != nil && a.by != 0 && now >= a.by {
 			c.fail(t, errAuthTimeout)
 		}
 	}

@@ -17,11 +17,9 @@ func ticks(d time.Duration) uint32 {
 	return uint32((d+tickTime-1)/tickTime) + 1
 }
 
-// timer is a Conn's place in its loop's wheel. due is 0 while it has none.
-type timer struct {
-	next, prev *Conn
-	due        uint32
-}
+// timer is a Conn's place in its loop's wheel; Conn.timed is the tick it is due, 0
+// while it has none.
+type timer struct{ next, prev *Conn }
 
 // wheel is a hashed timing wheel of connections, each with one timer: the list of
 // a slot holds those due at its tick, in this round or a later one. Setting and
@@ -38,7 +36,7 @@ func (w *wheel) set(c *Conn, due uint32) {
 	w.unset(c)
 	due = max(due, w.tick+1)
 	i := due % wheelSlots
-	c.timer = timer{next: w.heads[i], due: due}
+	c.timer, c.timed = timer{next: w.heads[i]}, due
 	if c.timer.next != nil {
 		c.timer.next.timer.prev = c
 	}
@@ -49,7 +47,7 @@ func (w *wheel) set(c *Conn, due uint32) {
 // unset takes c out of the wheel.
 func (w *wheel) unset(c *Conn) {
 	t := &c.timer
-	if t.due == 0 {
+	if c.timed == 0 {
 		return
 	}
 	if t.next != nil {
@@ -58,13 +56,13 @@ func (w *wheel) unset(c *Conn) {
 	if t.prev != nil {
 		t.prev.timer.next = t.next
 	} else {
-		i := t.due % wheelSlots
+		i := c.timed % wheelSlots
 		w.heads[i] = t.next
 		if t.next == nil {
 			w.used[i/64] &^= 1 << (i % 64)
 		}
 	}
-	*t = timer{}
+	c.timer, c.timed = timer{}, 0
 }
 
 // advance takes out what is due up to the tick now, and returns it. The slice is
@@ -82,7 +80,7 @@ func (w *wheel) advance(now uint32) []*Conn {
 	for t := first; t <= now; t++ {
 		for c := w.heads[t%wheelSlots]; c != nil; {
 			next := c.timer.next
-			if c.timer.due <= now {
+			if c.timed <= now {
 				w.unset(c)
 				w.fired = append(w.fired, c)
 			}

@@ -8,77 +8,75 @@ import "strings"
 //
 // The links by which one node leads on one word are a chain, to whose first
 // link the table fans points under (parent, word). All links to one selector's
-// node are a second list, which begins with a link without a word that the
-// table has under (selector's node, 0); thus a selector is taken out without a
-// search through the chains, which other selectors may have made long.
+// node are a second list, which begins in the node; thus a selector is taken
+// out without a search through the chains, which other selectors may have made
+// long. The words are parts of the selector's text, which the node has.
 type link struct {
-	child uint32 // the selector's node
-	word  uint32 // 0: the beginning of the child's list
-	next  uint32 // in the chain
-	prev  uint32 // in the chain; 0: the table points here
-	own   uint32 // the next link to the same child
+	child    uint32 // the selector's node
+	hash     uint32 // of the word
+	next     uint32 // in the chain
+	prev     uint32 // in the chain; 0: the table points here
+	own      uint32 // the next link to the same child
+	from, to uint16 // where the word is in the child's text
 }
 
 // isList reports whether a level of a subscription's filter is a selector.
 func isList(level string) bool { return strings.IndexByte(level, ',') >= 0 }
 
 // fan gives the first link of a chain, or 0.
-func (t *trie) fan(parent, word uint32) uint32 {
-	for p := t.fans.probe(hashEdge(parent, word)); ; {
+func (t *trie) fan(parent, hash uint32, word string) uint32 {
+	for p := t.fans.probe(hashEdge(parent, hash)); ; {
 		id := p.next()
 		if id == 0 {
 			return 0
 		}
-		if l := t.links.at(id); l.word == word && t.fromOf(l) == parent {
-			return id
+		if l := t.links.at(id); l.hash == hash {
+			if n := t.nodes.at(l.child); n.parent == parent && n.text[l.from:l.to] == word {
+				return id
+			}
 		}
 	}
-}
-
-// fromOf gives the node under which a link is in the table.
-func (t *trie) fromOf(l *link) uint32 {
-	if l.word == 0 {
-		return l.child
-	}
-	return t.nodes.at(l.child).parent
 }
 
 func (t *trie) hashOfLink(id uint32) uint32 {
 	l := t.links.at(id)
-	return hashEdge(t.fromOf(l), l.word)
+	return hashEdge(t.nodes.at(l.child).parent, l.hash)
 }
 
 // link makes the links to a selector's new node.
-func (t *trie) link(child uint32, list string, keep bool) {
-	first := t.links.alloc()
-	t.links.at(first).child = child
-	t.fans.insert(hashEdge(child, 0), first, t.hashOfLink)
-	parent := t.nodes.at(child).parent
-	for text := range strings.SplitSeq(list, ",") {
-		w := t.wordOf(text, keep)
-		head := t.fan(parent, w)
+func (t *trie) link(child uint32) {
+	n := t.nodes.at(child)
+	at := 0
+	for word := range strings.SplitSeq(n.text, ",") {
+		from := at
+		at += len(word) + 1
+		hash := hashText(word)
+		head := t.fan(n.parent, hash, word)
 		if head != 0 && t.links.at(head).child == child {
 			continue // a word that stands twice in the list
 		}
-		t.texts.at(w).uses++
 		id := t.links.alloc()
-		*t.links.at(id) = link{child: child, word: w, next: head, own: t.links.at(first).own}
-		t.links.at(first).own = id
-		if hash := hashEdge(parent, w); head != 0 {
+		*t.links.at(id) = link{
+			child: child, hash: hash, next: head, own: n.links,
+			from: uint16(from), to: uint16(from + len(word)),
+		}
+		n.links = id
+		if edge := hashEdge(n.parent, hash); head != 0 {
 			t.links.at(head).prev = id
-			t.fans.replace(hash, head, id)
+			t.fans.replace(edge, head, id)
 		} else {
-			t.fans.insert(hash, id, t.hashOfLink)
+			t.fans.insert(edge, id, t.hashOfLink)
 		}
 	}
 }
 
-// unlink removes the links to a selector's node, which still has its parent.
+// unlink removes the links to a selector's node, which still has its parent and
+// its text.
 func (t *trie) unlink(child uint32) {
-	parent, first := t.nodes.at(child).parent, t.fan(child, 0)
-	for id := t.links.at(first).own; id != 0; {
+	n := t.nodes.at(child)
+	for id := n.links; id != 0; {
 		l := *t.links.at(id)
-		hash := hashEdge(parent, l.word)
+		edge := hashEdge(n.parent, l.hash)
 		if l.next != 0 {
 			t.links.at(l.next).prev = l.prev
 		}
@@ -86,14 +84,12 @@ func (t *trie) unlink(child uint32) {
 		case l.prev != 0:
 			t.links.at(l.prev).next = l.next
 		case l.next != 0:
-			t.fans.replace(hash, id, l.next)
+			t.fans.replace(edge, id, l.next)
 		default:
-			t.fans.remove(hash, id, t.hashOfLink)
+			t.fans.remove(edge, id, t.hashOfLink)
 		}
-		t.dropWord(l.word)
 		t.links.release(id)
 		id = l.own
 	}
-	t.fans.remove(hashEdge(child, 0), first, t.hashOfLink)
-	t.links.release(first)
+	n.links = 0
 }

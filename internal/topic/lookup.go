@@ -1,6 +1,6 @@
 package topic
 
-import "bytes"
+import "unsafe"
 
 // onStack is how many levels of a topic a match follows without allocating.
 // Deeper ones are legal when the operator raised the depth cap, and then spill
@@ -18,30 +18,23 @@ func (t *Tree[V]) Match(topic []byte, dst []V) []V {
 }
 
 // MatchCost is Match which also gives the work done, in steps of some 20 ns:
-// the nodes visited, at least 1. The values appended come on top.
+// the nodes and leaves visited, at least 1. The values appended come on top.
 func (t *Tree[V]) MatchCost(topic []byte, dst []V) ([]V, int) {
 	if len(topic) == 0 {
 		return dst, 1
 	}
+	name := unsafe.String(unsafe.SliceData(topic), len(topic)) // nothing keeps it
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	hash := hashBytes(topic)
-	for p := t.filters.probe(hash); ; {
-		id := p.next()
-		if id == 0 {
-			break
-		}
-		if s := t.sets.at(id); s.hash == hash && s.text == string(topic) { // compared in place
-			if s.node == 0 {
-				dst = s.appendTo(dst)
-			}
-			break
+	if len(t.exact.dir) > 0 {
+		if id := t.findExact(name); id != 0 {
+			dst = t.appendTo(dst, t.sets.at(id))
 		}
 	}
 	if t.trie.root == 0 {
 		return dst, 1
 	}
-	return t.matchTrie(topic, dst)
+	return t.matchTrie(name, dst)
 }
 
 // branch is a node still to be visited and how many levels lead to it, or a
@@ -51,16 +44,24 @@ type branch struct{ id, depth uint32 }
 // linked marks a branch's depth when id is a link's; depths have 17 bits.
 const linked = 1 << 31
 
+// part is a level of the topic: what begins there, how long the level is, and
+// its hash.
+type part struct {
+	rest string
+	size uint32
+	hash uint32
+}
+
 // matchTrie walks the trie depth first. Of each node at most the '+' child and
 // a chain of links wait on the stack while another child is followed, so the
 // stack holds no more than two entries for each level of the deepest filter.
-func (t *Tree[V]) matchTrie(topic []byte, dst []V) ([]V, int) {
+func (t *Tree[V]) matchTrie(topic string, dst []V) ([]V, int) {
 	var (
-		wordRoom   [onStack]uint32
+		partRoom   [onStack]part
 		branchRoom [onStack]branch
-		words      = wordRoom[:0] // the topic's levels read so far; 0: in no filter
+		parts      = partRoom[:0] // the topic's levels read so far
 		waiting    = branchRoom[:0]
-		rest, more = topic, true // levels not yet read
+		unread     = 0 // where the next level begins
 		hidden     = hidesTopic(&t.dialect, topic)
 		cur        = branch{id: t.trie.root}
 	)
@@ -69,30 +70,34 @@ func (t *Tree[V]) matchTrie(topic []byte, dst []V) ([]V, int) {
 		// Below the root, a hidden topic came here by its own first level.
 		wild := cur.depth > 0 || !hidden // [MQTT-4.7.2-1] [EXT-TOP-1]
 		if n.below != 0 && wild {
-			dst = t.sets.at(n.below).appendTo(dst)
+			dst = t.appendTo(dst, t.sets.at(n.below))
 		}
-		if int(cur.depth) == len(words) && more {
-			var level []byte
-			level, rest, more = bytes.Cut(rest, slashBytes)
-			words = append(words, t.trie.findWord(hashBytes(level), level))
+		if int(cur.depth) == len(parts) && unread <= len(topic) {
+			level := levelAt(topic, unread)
+			parts = append(parts, part{topic[unread:], uint32(len(level)), hashText(level)})
+			unread += len(level) + 1
 		}
 		depth, kid := cur.depth+1, uint32(0)
-		if int(cur.depth) < len(words) {
-			if wild && n.plus != 0 {
+		if int(cur.depth) < len(parts) {
+			p := &parts[cur.depth]
+			if wild && n.plus&leaf != 0 {
+				steps++
+				if s := t.sets.at(n.plus &^ leaf); fits(s.tail(), p.rest) {
+					dst = t.appendTo(dst, s)
+				}
+			} else if wild && n.plus != 0 {
 				waiting = append(waiting, branch{n.plus, depth})
 			}
-			if w := words[cur.depth]; w != 0 {
-				if n.lists != 0 { // [EXT-SEL-1]
-					if first := t.trie.fan(cur.id, w); first != 0 {
-						waiting = append(waiting, branch{first, depth | linked})
-					}
-				}
-				if n.kids != 0 {
-					kid = t.trie.kid(cur.id, w)
+			if n.lists != 0 { // [EXT-SEL-1]
+				if first := t.trie.fan(cur.id, p.hash, p.rest[:p.size]); first != 0 {
+					waiting = append(waiting, branch{first, depth | linked})
 				}
 			}
+			if n.kids != 0 {
+				kid, dst = t.follow(cur.id, p, dst)
+			}
 		} else if n.here != 0 {
-			dst = t.sets.at(n.here).appendTo(dst)
+			dst = t.appendTo(dst, t.sets.at(n.here))
 		}
 		if kid != 0 {
 			cur = branch{kid, depth}
@@ -102,6 +107,26 @@ func (t *Tree[V]) matchTrie(topic []byte, dst []V) ([]V, int) {
 			return dst, steps
 		}
 		cur, waiting = t.trie.take(waiting)
+	}
+}
+
+// follow gives the node to which another leads by a topic's level, or 0. Where
+// it leads to a leaf, and the topic's other levels fit, its values are appended.
+func (t *Tree[V]) follow(parent uint32, p *part, dst []V) (uint32, []V) {
+	for search := t.trie.edges.probe(hashEdge(parent, p.hash)); ; {
+		id := search.next()
+		switch {
+		case id == 0:
+			return 0, dst
+		case id&leaf == 0:
+			if n := t.trie.nodes.at(id); n.parent == parent && n.hash == p.hash && n.text == p.rest[:p.size] {
+				return id, dst
+			}
+		default:
+			if s := t.sets.at(id &^ leaf); s.node == parent && s.hash == p.hash && fits(s.tail(), p.rest) {
+				return 0, t.appendTo(dst, s)
+			}
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // buckets is how many groups of first levels have a generation of their own.
@@ -28,18 +29,19 @@ const buckets = 16
 // the tree and the filter's own values number; no call pays for the growth of
 // the whole.
 //
-// Memory with 8-byte values, beside the filter's text: about 50 bytes for an
-// exact filter with one value, 47 for another filter, about 35 more for each
-// level that it shares with no other, 30 for each word that no other has (and
-// its text, in filters longer than 64 bytes), and 27 for each word in a
-// selector. Records do not shrink before the last filter goes, so the tree's
-// size is bounded by the most filters it ever held.
+// Memory with 8-byte values, beside the filter's text: about 40 bytes for a
+// filter with one value, wherever its wildcards are, as long as no other goes
+// the same way by its first word that is rare; where two part later, 70 more for
+// each level that they share with no third. A word in a selector is 32. Records do
+// not shrink before the last filter goes, so the tree's size is bounded by the
+// most filters it ever held.
 type Tree[V comparable] struct {
 	mu      sync.RWMutex
 	dialect Dialect
 	sets    slab[set[V]]
-	filters table // of sets, by text
-	trie    trie
+	more    slab[many[V]] // of the sets with two values or more
+	exact   table         // of the sets of filters without wildcards and selectors, by text
+	trie    trie          // of the others
 	values  int
 
 	wild atomic.Uint64          // changes of filters that begin with a wildcard
@@ -53,36 +55,51 @@ func NewTree[V comparable](reservedFirstLevel string) *Tree[V] {
 	return &Tree[V]{dialect: Dialect{HideDollar: true, HideFirst: reservedFirstLevel, Selectors: true}}
 }
 
-// Add puts a pair into the tree and reports whether it is new. The tree keeps
-// the string filter of the first pair with that filter and no other, so it
-// should not be a part of something much larger. An empty filter is not added.
+// Add puts a pair into the tree and reports whether it is new. Of all strings
+// with the same filter the tree keeps the one that came last, as long as that
+// pair is there, so it may be a part of the value, and should not be a part of
+// something much larger. A filter that is empty, or longer than MaxBytes, is not
+// added.
 func (t *Tree[V]) Add(filter string, v V) bool {
-	if filter == "" {
+	if filter == "" || len(filter) > MaxBytes {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	hash := hashText(filter)
-	if id := t.find(hash, filter); id != 0 {
-		if !t.sets.at(id).add(v) {
+	if id := t.find(filter); id != 0 {
+		s := t.sets.at(id)
+		if !t.addValue(s, v) {
 			return false
 		}
+		s.setText(filter)
 	} else {
-		t.addFilter(hash, filter, v)
+		t.addFilter(filter, v)
 	}
 	t.values++
 	t.changed(filter)
 	return true
 }
 
+// branches reports whether a filter belongs into the trie.
+func branches(filter string) bool { return HasWildcard(filter) || isList(filter) }
+
 // find gives the set of a filter, or 0.
-func (t *Tree[V]) find(hash uint32, filter string) uint32 {
-	for p := t.filters.probe(hash); ; {
+func (t *Tree[V]) find(filter string) uint32 {
+	if branches(filter) {
+		return t.seek(filter)
+	}
+	return t.findExact(filter)
+}
+
+// findExact gives the set of an exact filter, or 0.
+func (t *Tree[V]) findExact(filter string) uint32 {
+	hash := hashText(filter)
+	for p := t.exact.probe(hash); ; {
 		id := p.next()
 		if id == 0 {
 			return 0
 		}
-		if s := t.sets.at(id); s.hash == hash && s.text == filter {
+		if s := t.sets.at(id); s.hash == hash && s.text() == filter {
 			return id
 		}
 	}
@@ -91,36 +108,40 @@ func (t *Tree[V]) find(hash uint32, filter string) uint32 {
 func (t *Tree[V]) hashOfSet(id uint32) uint32 { return t.sets.at(id).hash }
 
 // addFilter makes the set of a new filter, with its first value.
-func (t *Tree[V]) addFilter(hash uint32, filter string, v V) {
+func (t *Tree[V]) addFilter(filter string, v V) {
 	id := t.sets.alloc()
 	s := t.sets.at(id)
-	s.text, s.hash, s.one = filter, hash, v
-	t.filters.insert(hash, id, t.hashOfSet)
-	if !HasWildcard(filter) && !isList(filter) {
+	s.setText(filter)
+	s.one = v
+	if branches(filter) {
+		t.plant(id)
 		return
 	}
-	s.node = t.trie.insert(filter)
-	if n := t.trie.nodes.at(s.node); endsBelow(filter) {
-		n.below = id
-	} else {
-		n.here = id
-	}
+	s.hash = hashText(filter)
+	t.exact.insert(s.hash, id, t.hashOfSet)
 }
 
-// Remove takes a pair out and reports whether it was there.
+// Remove takes a pair out and reports whether it was there. The string must be
+// the one that the pair came with where it is a part of the value.
 func (t *Tree[V]) Remove(filter string, v V) bool {
+	if filter == "" {
+		return false
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := t.find(hashText(filter), filter)
+	id := t.find(filter)
 	if id == 0 {
 		return false
 	}
-	removed, empty := t.sets.at(id).remove(v)
+	removed, empty := t.removeValue(t.sets.at(id), v)
 	if !removed {
 		return false
 	}
-	if empty {
-		t.removeFilter(filter, id)
+	switch s := t.sets.at(id); {
+	case empty:
+		t.removeFilter(id)
+	case s.head == unsafe.StringData(filter): // others have the filter, and not this string
+		s.setText(strings.Clone(filter))
 	}
 	t.values--
 	t.changed(filter)
@@ -128,19 +149,14 @@ func (t *Tree[V]) Remove(filter string, v V) bool {
 }
 
 // removeFilter removes a filter whose last value has gone.
-func (t *Tree[V]) removeFilter(filter string, id uint32) {
-	s := t.sets.at(id)
-	if at := s.node; at != 0 {
-		if n := t.trie.nodes.at(at); endsBelow(filter) {
-			n.below = 0
-		} else {
-			n.here = 0
-		}
-		t.trie.prune(at)
+func (t *Tree[V]) removeFilter(id uint32) {
+	if s := t.sets.at(id); s.node != 0 {
+		t.uproot(id)
+	} else {
+		t.exact.remove(s.hash, id, t.hashOfSet)
 	}
-	t.filters.remove(s.hash, id, t.hashOfSet)
 	if t.sets.release(id); t.sets.len() == 0 {
-		t.filters = table{}
+		t.exact = table{}
 	}
 }
 
@@ -155,8 +171,11 @@ func (t *Tree[V]) Len() (filters, values int) {
 func (t *Tree[V]) Values(filter string, dst []V) []V {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	if id := t.find(hashText(filter), filter); id != 0 {
-		dst = t.sets.at(id).appendTo(dst)
+	if filter == "" {
+		return dst
+	}
+	if id := t.find(filter); id != 0 {
+		dst = t.appendTo(dst, t.sets.at(id))
 	}
 	return dst
 }

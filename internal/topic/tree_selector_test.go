@@ -24,7 +24,7 @@ func TestTreeSelectors(t *testing.T) {
 	filter := "x/" + v + "/" + w + "/field"
 	tree.Add(filter, 7)
 	tree.check(t)
-	if nodes, links := tree.trie.nodes.len(), tree.trie.links.len(); nodes != 5 || links != 2002 {
+	if nodes, links := tree.trie.nodes.len(), tree.trie.links.len(); nodes != 4 || links != 2000 {
 		t.Errorf("%d nodes and %d links", nodes, links)
 	}
 	for name, want := range map[string]bool{

@@ -28,155 +28,6 @@ func (m model) match(d Dialect, topic string) (all []int) {
 	return all
 }
 
-// failer is a test of either kind.
-type failer interface{ Fatalf(string, ...any) }
-
-// check looks at everything in the tree that the public functions do not show:
-// the links, the counts, and that nothing is left of what was removed.
-func (t *Tree[V]) check(f failer) {
-	t.filters.check(f, t.hashOfSet)
-	values, sets := 0, t.filters.all()
-	for _, id := range sets {
-		s := t.sets.at(id)
-		values += s.len()
-		if t.find(s.hash, s.text) != id || (s.node != 0) != (HasWildcard(s.text) || isList(s.text)) {
-			f.Fatalf("filter %q, set %d, ends at node %d", s.text, id, s.node)
-		}
-		if m := s.more; m != nil {
-			if len(m.vals) < 2 || m.index != nil && len(m.index) != len(m.vals) {
-				f.Fatalf("filter %q: %d values, %d indexed", s.text, len(m.vals), len(m.index))
-			}
-			for v, i := range m.index {
-				if m.vals[i] != v {
-					f.Fatalf("filter %q: value %v is not at %d", s.text, v, i)
-				}
-			}
-		}
-	}
-	if t.sets.len() != len(sets) || t.values != values {
-		f.Fatalf("%d filters, %d values are live, the tree holds %d, %d", len(sets), values, t.sets.len(), t.values)
-	}
-	t.trie.check(f, func(set uint32) uint32 { return t.sets.at(set).node })
-}
-
-func (t *trie) check(f failer, nodeOf func(set uint32) uint32) {
-	t.edges.check(f, t.hashOfNode)
-	t.words.check(f, t.hashOfWord)
-	t.fans.check(f, t.hashOfLink)
-	nodes, uses, children := 0, map[uint32]uint32{}, map[uint32][]uint32{}
-	for _, id := range t.edges.all() {
-		n := t.nodes.at(id)
-		children[n.parent] = append(children[n.parent], id)
-	}
-	links := 0
-	var visit func(id, parent uint32)
-	visit = func(id, parent uint32) {
-		n := t.nodes.at(id)
-		nodes++
-		if n.parent != parent || n.here|n.below|n.plus|n.kids == 0 {
-			f.Fatalf("node %d: %+v, want parent %d and a use", id, *n, parent)
-		}
-		for _, s := range []uint32{n.here, n.below} {
-			if s != 0 && nodeOf(s) != id {
-				f.Fatalf("node %d links set %d, which links node %d", id, s, nodeOf(s))
-			}
-		}
-		if n.plus != 0 {
-			visit(n.plus, id)
-		}
-		lists := 0
-		for _, child := range children[id] {
-			w := t.nodes.at(child).word
-			uses[w]++
-			if isList(t.texts.at(w).text) {
-				lists++
-				links += t.checkList(f, child, uses)
-			}
-			visit(child, id)
-		}
-		if kids := len(children[id]); kids != int(n.kids) || lists != int(n.lists) {
-			f.Fatalf("node %d has %d children by word, %d lists, counts %d, %d", id, kids, lists, n.kids, n.lists)
-		}
-	}
-	if t.root != 0 {
-		visit(t.root, 0)
-	}
-	for id, n := range uses {
-		if w := t.texts.at(id); w.uses != n || t.findWord(w.hash, []byte(w.text)) != id {
-			f.Fatalf("word %q: %d uses, counts %d", w.text, n, w.uses)
-		}
-	}
-	if words := len(t.words.all()); t.nodes.len() != nodes || t.texts.len() != len(uses) || words != len(uses) || t.links.len() != links {
-		f.Fatalf("%d nodes, %d words, %d links are live, the trie holds %d, %d (%d in the table), %d",
-			nodes, len(uses), links, t.nodes.len(), t.texts.len(), words, t.links.len())
-	}
-}
-
-// checkList looks at the links to one selector, and gives their number.
-func (t *trie) checkList(f failer, child uint32, uses map[uint32]uint32) int {
-	parent := t.nodes.at(child).parent
-	list := t.texts.at(t.nodes.at(child).word).text
-	missing := map[string]bool{}
-	for text := range strings.SplitSeq(list, ",") {
-		missing[text] = true
-	}
-	want := len(missing)
-	for id := t.links.at(t.fan(child, 0)).own; id != 0; {
-		l := t.links.at(id)
-		text := t.texts.at(l.word).text
-		if !missing[text] || l.child != child {
-			f.Fatalf("selector %q: link %+v by %q", list, *l, text)
-		}
-		delete(missing, text)
-		uses[l.word]++
-		chain := t.fan(parent, l.word)
-		for ; chain != 0 && chain != id; chain = t.links.at(chain).next {
-			if next := t.links.at(chain).next; next != 0 && t.links.at(next).prev != chain {
-				f.Fatalf("link %d does not lead back to %d", next, chain)
-			}
-		}
-		if chain == 0 {
-			f.Fatalf("selector %q: %q is not in its chain", list, text)
-		}
-		id = l.own
-	}
-	if len(missing) > 0 {
-		f.Fatalf("selector %q has no links by %v", list, missing)
-	}
-	return want + 1
-}
-
-// check looks at the slots of a table.
-func (t *table) check(f failer, hashOf func(uint32) uint32) {
-	for i, s := range t.dir {
-		used := 0
-		for slot, id := range s.ids {
-			if (id == 0) != (s.tags[slot] == 0) {
-				f.Fatalf("slot %d: record %d, tag %d", slot, id, s.tags[slot])
-			}
-			if id == 0 {
-				continue
-			}
-			used++
-			hash := hashOf(id)
-			if int(hash>>(32-t.depth))>>(t.depth-s.depth) != i>>(t.depth-s.depth) {
-				f.Fatalf("record %d with hash %x is in segment %d of %d", id, hash, i, len(t.dir))
-			}
-			found := false
-			for p := t.probe(hash); !found; {
-				got := p.next()
-				if got == 0 {
-					f.Fatalf("record %d is not found by its hash", id)
-				}
-				found = got == id
-			}
-		}
-		if used != s.used || used == len(s.ids) {
-			f.Fatalf("%d of %d slots used, counts %d", used, len(s.ids), s.used)
-		}
-	}
-}
-
 // TestTreeAgainstModel adds, removes and matches at random [MQTT-4.7.1-1]
 // [MQTT-4.7.1-2] [MQTT-4.7.2-1] [MQTT-4.7.3-4] [MQTT311-4.7.2-1]
 // [MQTT311-4.7.3-4] [EXT-TOP-1] [EXT-SEL-1].
@@ -264,7 +115,7 @@ func TestTreeAgainstModel(t *testing.T) {
 			}
 		}
 		tree.check(t)
-		if tree.trie.root != 0 || tree.filters.dir != nil || tree.sets.chunks != nil || tree.trie.nodes.chunks != nil {
+		if tree.trie.root != 0 || tree.exact.dir != nil || tree.more.chunks != nil || tree.sets.chunks != nil || tree.trie.nodes.chunks != nil {
 			t.Fatalf("an empty tree still holds memory: %+v", tree.trie)
 		}
 	})
@@ -335,8 +186,8 @@ func TestTreeOfAllPaths(t *testing.T) {
 		"b/" + strings.Repeat("a/", depth) + "": 0,
 	} {
 		got, steps := tree.MatchCost([]byte(name), dst)
-		if nodes := tree.trie.nodes.len(); len(got) != want || steps > nodes {
-			t.Errorf("Match(%q): %d values in %d steps of %d nodes, want %d values", name, len(got), steps, nodes, want)
+		if places := tree.trie.nodes.len() + tree.sets.len(); len(got) != want || steps > places {
+			t.Errorf("Match(%q): %d values in %d steps of %d nodes and leaves, want %d values", name, len(got), steps, places, want)
 		}
 	}
 	name := []byte(strings.Repeat("a/", depth-1) + "a")
@@ -415,9 +266,9 @@ func TestTreeManyValues(t *testing.T) {
 				t.Fatal("Remove", i)
 			}
 			if left := n - i - 1; left%20_000 == 7 || left < 20 && left > 0 {
-				s := tree.sets.at(tree.find(hashText(filter), filter))
-				if s.more != nil && cap(s.more.vals) > 4*max(left, indexFrom) {
-					t.Fatalf("%d values hold room for %d", left, cap(s.more.vals))
+				s := tree.sets.at(tree.find(filter))
+				if s.more != 0 && cap(tree.more.at(s.more).vals) > 4*max(left, indexFrom) {
+					t.Fatalf("%d values hold room for %d", left, cap(tree.more.at(s.more).vals))
 				}
 				tree.check(t)
 			}
@@ -430,7 +281,7 @@ func TestTreeManyValues(t *testing.T) {
 
 func TestTreeRefusesEmpty(t *testing.T) { // [MQTT-4.7.3-1] [MQTT311-4.7.3-1]
 	tree := NewTree[int]("")
-	if tree.Add("", 1) || tree.Remove("", 1) || tree.Remove("a", 1) || len(tree.Match(nil, nil)) != 0 || len(tree.Values("", nil)) != 0 {
+	if tree.Add("", 1) || tree.Add(strings.Repeat("x", MaxBytes+1), 1) || tree.Remove("", 1) || tree.Remove("a", 1) || len(tree.Match(nil, nil)) != 0 || len(tree.Values("", nil)) != 0 {
 		t.Error("the empty filter was taken, or something matched")
 	}
 	tree.Add("#", 1)
@@ -442,24 +293,55 @@ func TestTreeRefusesEmpty(t *testing.T) { // [MQTT-4.7.3-1] [MQTT311-4.7.3-1]
 	}
 }
 
-// TestTreeDoesNotPinFilters: a short word does not hold the long filter in
+// TestTreeDoesNotPinFilters: a short level does not hold the long filter in
 // memory that brought it in.
 func TestTreeDoesNotPinFilters(t *testing.T) {
 	tree := NewTree[int]("")
-	filter := strings.Repeat("x", 60000) + "/+/a"
+	filter := "a/" + strings.Repeat("x", 60000) + "/+/b"
 	tree.Add(filter, 1)
-	tree.Add("+/a", 2)
-	a := tree.trie.findWord(hashText("a"), []byte("a"))
-	word := uintptr(unsafe.Pointer(unsafe.StringData(tree.trie.texts.at(a).text)))
+	tree.Add("a/+", 2)
+	a := tree.child(tree.trie.root, "a")
+	if a == 0 || a&leaf != 0 {
+		t.Fatalf("no node for the first level: %x", a)
+	}
+	level := uintptr(unsafe.Pointer(unsafe.StringData(tree.trie.nodes.at(a).text)))
 	from := uintptr(unsafe.Pointer(unsafe.StringData(filter)))
-	if word >= from && word < from+uintptr(len(filter)) {
-		t.Error("the word is a part of the filter")
+	if level >= from && level < from+uintptr(len(filter)) {
+		t.Error("the level is a part of the filter")
 	}
 	tree.Remove(filter, 1)
-	if n := tree.trie.texts.len(); n != 1 || len(tree.trie.words.all()) != 1 {
-		t.Errorf("%d words left", n)
+	if n := tree.trie.nodes.len(); n != 2 {
+		t.Errorf("%d nodes left", n)
 	}
 	runtime.KeepAlive(filter)
+}
+
+// TestTreeLetsStringsGo: the text of a set is the string of a pair that is there,
+// or one of its own; so a value may have it as its part.
+func TestTreeLetsStringsGo(t *testing.T) {
+	for _, text := range []string{"a/b", "a/+", "+/b/c"} {
+		tree := NewTree[int]("")
+		strs := make([]string, 4)
+		holds := func() string { return tree.sets.at(tree.find(text)).text() }
+		for i := range strs {
+			strs[i] = strings.Clone(text)
+			tree.Add(strs[i], i)
+		}
+		for _, i := range []int{1, 3, 0} { // 3 came last
+			if !tree.Remove(strs[i], i) {
+				t.Fatal("not there", i)
+			}
+			if kept := holds(); kept != text || unsafe.StringData(kept) == unsafe.StringData(strs[i]) {
+				t.Errorf("without value %d the set has the text %q, its string", i, kept)
+			}
+			tree.check(t)
+		}
+		again := strings.Clone(text)
+		tree.Add(again, 9)
+		if unsafe.StringData(holds()) != unsafe.StringData(again) {
+			t.Errorf("%q: the set does not have the string that came last", text)
+		}
+	}
 }
 
 // TestTreeIllegalTopic: a wildcard in a topic is a level like any other.
@@ -544,14 +426,14 @@ func liveHeap() uint64 {
 }
 
 // TestTreeMemory: beside its text, an exact filter with one value takes at most
-// 60 bytes, a wildcard filter with a word of its own 150; a small tree is small.
+// 52 bytes, a wildcard filter with a word of its own no more; a small tree is small.
 func TestTreeMemory(t *testing.T) {
 	const n = 300_000
 	values := make([]int, n)
 	for _, c := range []struct {
 		head, tail string
 		most       float64
-	}{{"fleet/", "/position", 60}, {"a/", "/+", 150}} {
+	}{{"fleet/", "/position", 52}, {"a/", "/+", 52}} {
 		texts := make([]string, n)
 		for i := range texts {
 			texts[i] = c.head + strconv.Itoa(i) + c.tail
