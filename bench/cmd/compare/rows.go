@@ -75,9 +75,9 @@ var rows = []row{
 	{name: "scale-subscriptions", brokers: withScale, rounds: 1},
 	{name: "scale-accounts", brokers: alcoveOnly, rest: true, rounds: 1},
 	{name: "drain"}, {name: "retained"}, {name: "retained-memory", brokers: alcoveOnly, rest: true},
-	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
-	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
-	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime},
+	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime, rounds: 1},
+	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime, rounds: 1},
+	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime, rounds: 1},
 	{name: "neighbour", brokers: alcoveOnly, rest: true, limit: tenantsTime},
 }
 

@@ -17,7 +17,7 @@ const (
 	stalledBuffer  = 4 << 10
 	stalledBytes   = 16 << 20
 	stalledPayload = 1 << 10
-	fillTime       = 5 * time.Second
+	fillTime       = 2 * time.Second
 	slowBytes      = 100
 	slowPause      = 100 * time.Millisecond
 )
