@@ -9,7 +9,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(BIN)/home
 endif
 
-.PHONY: all build race test setup unit suites fuzz interop bench bench-unpinned bench-micro fmt lint clean
+.PHONY: all build race test setup unit check suites fuzz interop bench bench-unpinned bench-micro bench-check sizes fmt lint clean
 
 all: build
 
@@ -19,13 +19,13 @@ build: ## bin/alcove
 race: ## bin/alcove-race, with the race detector
 	$(GO) build -race -o $(BIN)/alcove-race ./cmd/alcove
 
-test: setup $(BIN)/gate ## everything: format, vet, unit tests, suites, fuzzing, interop
+test: setup $(BIN)/gate ## everything: format, vet, unit tests, hot path, suites, fuzzing, interop
 	@$(BIN)/gate
 
 setup: ## fetches what the tests need from outside; names what it cannot fetch
 	@sh scripts/setup.sh
 
-unit suites fuzz interop: setup $(BIN)/gate ## one stage of the tests
+unit check suites fuzz interop: setup $(BIN)/gate ## one stage of the tests
 	@$(BIN)/gate $@
 
 .PHONY: $(BIN)/gate
@@ -40,6 +40,12 @@ bench-unpinned: ## the same without pinning processes to cores; prints only
 
 bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries, logins, logs
 	$(GO) run ./scripts/micro $(MICRO)
+
+bench-check: ## allocations and instructions of the hot path against docs/hotpath.tsv; UPDATE=1 writes that, WHERE="mqtt AckDecode" shows a benchmark by functions
+	@$(GO) run ./scripts/check $(if $(UPDATE),-update) $(if $(WHERE),-where "$(WHERE)")
+
+sizes: ## what connections, sessions, subscriptions and the like take by field; writes docs/sizes.md
+	$(GO) run ./scripts/sizes
 
 fmt: ## formats every Go file
 	gofmt -w $$(find . -name '*.go' -not -path '*/node_modules/*')

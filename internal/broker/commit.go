@@ -40,6 +40,7 @@ type commit struct {
 
 	mu      sync.Mutex
 	batch   *Batch
+	free    []*Batch // empty, to be used again
 	size    int64
 	ordinal uint64
 	urgent  bool
@@ -84,23 +85,30 @@ func newCommit(log Log, ticket uint64, onDone func(), onFail func(error)) *commi
 func (c *commit) append(sync, urgent bool, records ...Record) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.put(sync, urgent, records)
+	return c.batch.Ticket
+}
+
+// put is append under c.mu. It returns the place of the first record in the batch.
+func (c *commit) put(sync, urgent bool, records []Record) (place int) {
+	total := int64(0)
 	for i := range records {
 		r := &records[i]
 		if r.Kind == KindPublish {
 			c.ordinal++
-			r.ID = MessageID(c.batch.Ticket<<OrdinalBits | c.ordinal)
+			r.ID = newMessageID(c.batch.Ticket, c.ordinal, len(r.Targets) == 1)
 		}
 		size := int64(64)
 		if r.Message != nil {
 			size += int64(r.Message.Size())
 		}
-		c.size += size
-		c.bytes.Add(size)
+		total += size
 	}
-	c.batch.Records = append(c.batch.Records, records...)
+	c.size += total
+	c.bytes.Add(total)
 	c.batch.Sync = c.batch.Sync || sync
 	c.urgent = c.urgent || urgent
-	return c.batch.Ticket
+	return c.batch.add(records)
 }
 
 // ripe tells whether what ticket stands for is durable. Ticket 0 always is.
@@ -257,7 +265,7 @@ func (c *commit) flush() {
 		<-c.flight
 		return
 	}
-	c.batch = &Batch{Ticket: batch.Ticket + 1}
+	c.batch = c.next(batch.Ticket + 1)
 	c.size, c.ordinal, c.urgent = 0, 0, false
 	c.mu.Unlock()
 	c.log.Append(0, batch, func(ticket uint64, err error) {
@@ -271,6 +279,7 @@ func (c *commit) flush() {
 		}
 		c.synced.Store(ticket)
 		c.bytes.Add(-size)
+		c.spent(batch)
 		<-c.flight
 		c.wakeRipe()
 		c.onDone()

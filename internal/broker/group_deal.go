@@ -127,7 +127,9 @@ func (g *Group) unpark() {
 func (g *Group) park(t *Turn, m *member, e *entry) {
 	g.queue.takeOut(e)
 	if e.id != 0 {
-		t.b.bodies.share(e.id, e.msg)
+		if !e.id.alone() {
+			t.b.bodies.share(e.id, e.msg)
+		}
 		e.msg = nil
 	}
 	m.lane.insert(waitsAt(e.seq, 0))

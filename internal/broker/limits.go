@@ -15,7 +15,7 @@ const (
 	// comes.
 	residentBytes = 1 << 20
 	// pageEntries and pageBytes bound one such reading.
-	pageEntries = 256
+	pageEntries = 1024
 	pageBytes   = 1 << 20
 	// sendBytes bounds the bytes of a session's inflight messages; one
 	// message may always be in flight.

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"slices"
+
 	"alcove/internal/auth"
 	"alcove/internal/event"
 	"alcove/internal/mqtt"
@@ -156,17 +158,23 @@ func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Mess
 	found := make(map[MessageID]*Message, len(ids))
 	var missing []MessageID
 	for _, id := range ids {
-		if m := b.bodies.find(id); m != nil {
-			found[id] = m
-		} else {
-			missing = append(missing, id)
+		if !id.alone() {
+			if m := b.bodies.find(id); m != nil {
+				found[id] = m
+				continue
+			}
 		}
+		missing = append(missing, id)
 	}
 	if len(missing) == 0 {
 		return found, nil
 	}
 	err := b.commit.log.Read(top, missing, func(id MessageID, m *Message) {
-		if m != nil {
+		switch {
+		case m == nil:
+		case id.alone():
+			found[id] = m
+		default:
 			found[id] = b.bodies.share(id, m)
 		}
 	})
@@ -176,12 +184,12 @@ func (b *Broker) fetch(top auth.AccountID, ids []MessageID) (map[MessageID]*Mess
 	return found, err
 }
 
-// read reads messages on a goroutine of its own, once everything appended so
-// far is in the log, and then calls done there.
+// read reads messages on a goroutine of its own, once the last of them is in the log,
+// and then calls done there.
 func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[MessageID]*Message, error)) {
 	b.readers.Add(1)
-	b.commit.kick()
-	b.commit.after(b.commit.latest(), func() {
+	ticket := slices.Max(ids).ticket()
+	b.commit.after(ticket, func() {
 		go func() {
 			defer b.readers.Done()
 			b.reading <- struct{}{}
@@ -194,4 +202,5 @@ func (b *Broker) read(top auth.AccountID, ids []MessageID, done func(map[Message
 			done(nil, errStore)
 		}()
 	})
+	b.commit.kick()
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"slices"
 	"strconv"
 
 	"alcove/internal/mqtt"
@@ -193,7 +192,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 	if len(t.targets) > 0 {
 		t.records = append(t.records, Record{
 			Kind: KindPublish, Top: ns.top, Account: ns.account,
-			Message: m.Keep(), Targets: slices.Clone(t.targets),
+			Message: m.Keep(), Targets: t.targets,
 		})
 	}
 	if len(t.records) > 0 {

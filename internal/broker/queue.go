@@ -33,6 +33,7 @@ type queue struct {
 	nextSeq    uint64 // position of the next entry
 	sentSeq    uint64 // highest position recorded as sent
 	sentTicket uint64 // ticket of that record
+	sentMark   mark   // its place, while it can be brought up to date
 
 	holes         int
 	inflight      int   // entries before next that are not done
@@ -419,7 +420,9 @@ func (q *queue) fill(e *entry, m *Message) {
 func (q *queue) shed(b *bodies, e *entry) {
 	if q.resident > residentBytes && e.id != 0 && e.msg != nil && !e.is(entryTaken) {
 		q.resident -= int64(e.size)
-		b.share(e.id, e.msg)
+		if !e.id.alone() {
+			b.share(e.id, e.msg)
+		}
 		e.msg = nil
 	}
 }

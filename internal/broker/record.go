@@ -10,12 +10,27 @@ import (
 type OwnerID uint64
 
 // MessageID is the place of a message in the log: the number of its batch
-// shifted left by OrdinalBits, plus its ordinal in the batch. Ids grow in log
-// order and are never used again.
+// shifted left by OrdinalBits, plus twice its ordinal in the batch, plus 1 where it
+// went into one queue only. Ids grow in log order and are never used again.
 type MessageID uint64
 
-// OrdinalBits is how many low bits of a MessageID hold the ordinal; a batch
-// holds fewer than 1<<OrdinalBits messages.
+func newMessageID(ticket, ordinal uint64, alone bool) MessageID {
+	id := MessageID(ticket<<OrdinalBits | ordinal<<1)
+	if alone {
+		id |= 1
+	}
+	return id
+}
+
+// ticket returns the number of the batch that brought the message.
+func (id MessageID) ticket() uint64 { return uint64(id) >> OrdinalBits }
+
+// alone tells that the message went into one queue only, so that no second reading of
+// it is worth looking for (bodies). Nothing but memory depends on it.
+func (id MessageID) alone() bool { return id&1 != 0 }
+
+// OrdinalBits is how many low bits of a MessageID do not tell its batch; a batch
+// holds fewer than 1<<(OrdinalBits-1) messages, for more weigh over commitBytes.
 const OrdinalBits = 20
 
 // Kind tells what a Record says.
@@ -147,6 +162,8 @@ type Batch struct {
 	// done. Without it the batch must reach the operating system (so that it
 	// survives the process, not the machine) [EXT-SES-4].
 	Sync bool
+
+	targets []Target // the room of the records' own
 }
 
 // QueueState is what an owner's entries have gone through, as recovered.

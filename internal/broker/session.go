@@ -213,8 +213,10 @@ func (s *Session) handOn(t *Turn, a *attachment, e *entry) {
 	if e.seq > q.sentSeq || pid != e.pid {
 		_, sync := s.durable()
 		q.sentSeq = max(q.sentSeq, e.seq)
-		ticket := s.record(t, sync && e.qos == mqtt.QoS2, Record{Kind: KindSent, Seq: e.seq, PacketID: e.pid})
-		q.sentTicket = ticket
+		t.kick = true
+		q.sentTicket = t.b.commit.sent(&q.sentMark, sync && e.qos == mqtt.QoS2, Record{
+			Kind: KindSent, Top: s.ns.top, Account: s.ns.account, Owner: s.id, Seq: e.seq, PacketID: e.pid,
+		})
 	}
 	if e.qos == mqtt.QoS2 && (!a.acks.empty() || !t.b.commit.ripe(q.sentTicket)) {
 		// Also behind one that waits while this one's ticket has become ripe.

@@ -463,9 +463,8 @@ func BenchmarkEvent(b *testing.B) {
 			defer x.close()
 			r := event.Record{Code: event.PublishRejected, Account: x.account, ClientID: "c", Topic: "a/b/c", Reason: "no"}
 			b.ReportAllocs()
-			b.ResetTimer()
-			for i := range b.N {
-				r.OriginID = int64(i) % c.items
+			for i := int64(0); b.Loop(); i++ {
+				r.OriginID = i % c.items
 				x.journal.Event(r)
 			}
 		})

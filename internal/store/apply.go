@@ -1,6 +1,8 @@
 package store
 
 import (
+	"slices"
+
 	"alcove/internal/auth"
 	"alcove/internal/broker"
 )
@@ -48,7 +50,7 @@ func (s *state) record(w writes, r *broker.Record) {
 			w.del(s.ownerKey(o, partSubscription, r.Topic))
 		}
 	case broker.KindPublish:
-		s.publish(w, r)
+		s.publish(r)
 	case broker.KindTarget:
 		s.target(w, r)
 	case broker.KindSent, broker.KindAcked, broker.KindReleased, broker.KindReceived, broker.KindCompleted:
@@ -164,25 +166,25 @@ func (s *state) enter(targets []broker.Target) []broker.Target {
 	return s.targets
 }
 
-// publish stores a message and its entries; nothing where nobody waits for it.
-func (s *state) publish(w writes, r *broker.Record) {
+// publish stages a message and its entries; nothing where nobody waits for it.
+func (s *state) publish(r *broker.Record) {
 	targets := s.enter(r.Targets)
 	if len(targets) == 0 {
 		return
 	}
-	s.buf.value = appendEntries(s.buf.value[:0], r.Message, targets)
-	size := keyCost + len(s.buf.value) + rawSize(r.Message)
+	if len(targets) == len(r.Targets) {
+		targets = r.Targets
+	} else {
+		targets = slices.Clone(targets)
+	}
+	size := keyCost + entriesSize(r.Message, targets) + rawSize(r.Message)
 	if !s.tree(r.Top).add(r.ID, uint32(len(targets)), uint32(size)) {
 		s.log.Error("store: message stored twice", "message", r.ID)
 		s.void(targets)
 		return
 	}
 	s.liveBytes += int64(size)
-	s.buf.key = appendMessageKey(s.buf.key[:0], r.Top, spaceTarget, r.ID)
-	w.set(s.buf.key, s.buf.value)
-	s.buf.key[prefixLen-1] = spaceMessage
-	s.buf.value = appendMessage(s.buf.value[:0], r.Message)
-	w.set(s.buf.key, s.buf.value)
+	s.stage(staged{top: r.Top, id: r.ID, message: r.Message, targets: targets}, size)
 }
 
 // target adds entries to a message stored before. Where that one is gone, so are

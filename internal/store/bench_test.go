@@ -111,24 +111,41 @@ func run(goroutines, n int, f func()) {
 	wg.Wait()
 }
 
-// BenchmarkApply is the applier's work for one message and its acknowledgement.
+// BenchmarkApply is the applier's work for one message and its acknowledgement, 100 of
+// them to a group: acknowledged in the same group, so that the message is not written,
+// or in the next one.
 func BenchmarkApply(b *testing.B) {
-	s := newState(&defaultFreeing, discard)
-	w := &countingWrites{}
-	r := session(1)
-	s.record(w, &r)
-	m := message("bench/topic", string(make([]byte, 64)))
-	batch := &broker.Batch{Records: []broker.Record{publish(0, m, to(1, 0)), acked(1, 0, 0)}}
-	b.ReportAllocs()
-	for i := range b.N {
-		n := uint64(i + 1)
-		batch.Ticket = n
-		batch.Records[0].ID, batch.Records[0].Targets[0].Seq = broker.MessageID(n<<broker.OrdinalBits), n
-		batch.Records[1].ID, batch.Records[1].Seq = batch.Records[0].ID, n
-		s.apply(w, batch)
-		s.flush(w)
+	const group = 100
+	for name, later := range map[string]uint64{"same": 0, "next": group} {
+		b.Run(name, func(b *testing.B) {
+			s := newState(&defaultFreeing, discard)
+			w := &countingWrites{}
+			r := session(1)
+			s.record(w, &r)
+			m := message("bench/topic", string(make([]byte, 64)))
+			batch := &broker.Batch{Records: make([]broker.Record, 0, 2*group)}
+			targets := make([]broker.Target, group)
+			b.ReportAllocs()
+			for n := uint64(1); n <= uint64(b.N); n += group {
+				batch.Ticket, batch.Records = n, batch.Records[:0]
+				for i := range uint64(group) {
+					targets[i] = to(1, n+i)
+					r := publish(broker.MessageID(n<<broker.OrdinalBits|i), m)
+					r.Targets = targets[i : i+1]
+					batch.Records = append(batch.Records, r)
+				}
+				for i := range uint64(group) {
+					if n > later {
+						id := broker.MessageID((n-later)<<broker.OrdinalBits | i)
+						batch.Records = append(batch.Records, acked(1, n+i-later, id))
+					}
+				}
+				s.apply(w, batch)
+				s.flush(w)
+			}
+			b.ReportMetric(float64(w.n)/float64(b.N), "B/msg")
+		})
 	}
-	b.ReportMetric(float64(w.n)/float64(b.N), "B/msg")
 }
 
 // countingWrites forget everything but its size.

@@ -92,7 +92,7 @@ func (s *Store) applyItems(g *group, items []item) *group {
 		}
 		g.last = it.n
 	}
-	g.bytes = g.writes.size()
+	g.bytes = g.writes.size() + s.state.stagedBytes
 	return g
 }
 

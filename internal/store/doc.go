@@ -16,7 +16,7 @@
 // # Goroutines, and what each owns
 //
 //   - The applier takes waiting batches, turns their records into writes, and puts
-//     those into the open group. It alone touches the state after Load.
+//     those into the open group, messages (staged) last, when it hands that over. It alone touches the state after Load.
 //   - The committer takes the open group as soon as it has written the one before:
 //     the group commit. It alone writes to the engine.
 //   - The announcer alone calls the done functions, in the order of the tickets.
@@ -66,6 +66,9 @@
 // memory only, until it comes.
 //
 // # Freeing
+//
+// A message that its receivers have acknowledged before its group is handed over to
+// the committer is never written (staged).
 //
 // A message lives while an entry that is neither settled nor released names it.
 // References are counted in memory, by segments of up to 4,096 messages of one

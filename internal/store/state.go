@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"log/slog"
+	"slices"
 
 	"alcove/internal/auth"
 	"alcove/internal/broker"
@@ -29,7 +31,13 @@ type state struct {
 	ended   []ended  // in the batch being applied
 	buf     buffers
 	targets []broker.Target // scratch
-	log     *slog.Logger
+
+	// The messages of the open group, and about how many bytes they would take.
+	staged      []staged
+	stagedBytes int
+	unsorted    bool // they do not come by growing tree and id
+
+	log *slog.Logger
 }
 
 func newState(f *freeing, log *slog.Logger) *state {
@@ -47,6 +55,10 @@ func (s *state) touch(o *owner) {
 		o.dirty = true
 		s.dirty = append(s.dirty, o)
 	}
+}
+
+func compareOwners(a, b *owner) int {
+	return cmp.Or(cmp.Compare(a.top, b.top), cmp.Compare(a.account, b.account), cmp.Compare(a.id, b.id))
 }
 
 // saw keeps the highest owner.
@@ -151,8 +163,11 @@ func (s *state) tidy(w writes) {
 	}
 }
 
-// flush writes the values of the owners touched since the last flush, and the head.
+// flush writes what was put off to the end of the group: the messages, the values of
+// the owners touched, and the head.
 func (s *state) flush(w writes) {
+	s.seal(w)
+	slices.SortFunc(s.dirty, compareOwners) // by growing key, like the messages
 	for i, o := range s.dirty {
 		s.dirty[i] = nil
 		o.dirty = false

@@ -34,6 +34,7 @@ var stages = []stage{
 	{"format", checkFormat},
 	{"vet", checkVet},
 	{"unit", testUnits},
+	{"check", checkHotPath},
 	{"suites", testSuites},
 	{"fuzz", fuzzAll},
 	{"interop", testInterop},

@@ -61,6 +61,29 @@ func testWithoutRace(ctx context.Context, t *tally) {
 	}
 }
 
+// checkHotPath holds the hot path against its figures; each fault is a failure.
+func checkHotPath(ctx context.Context, t *tally) {
+	out, err := output(ctx, ".", nil, "go", "run", "./scripts/check")
+	fmt.Print(out)
+	before := t.failed
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if why, ok := strings.CutPrefix(line, "FAIL "); ok {
+			t.failed++
+			t.failures = append(t.failures, "hot path: "+why)
+		}
+		if why, ok := strings.CutPrefix(line, "skipped: "); ok {
+			t.skip(skipped{test: "hot path", reason: why})
+		}
+	}
+	switch {
+	case err == nil:
+		t.passed++
+	case t.failed == before:
+		t.fail("hot path", err.Error())
+	}
+}
+
 // suiteBinaries builds the broker twice, plain and with the race detector, and
 // returns both paths. Without a C compiler both are the plain one.
 func suiteBinaries(ctx context.Context, t *tally) (plain, raced string, err error) {

@@ -2,10 +2,10 @@
 // one table: what a part does, what it takes, and the goal where there is one.
 // `make bench-micro` calls it.
 //
-// It hides how the benchmarks are chosen, run and read. Its nouns: a part (a benchmark
-// and what it means), a result (one line of a benchmark's output). Invariants: the
-// packages run one after the other, so that they do not disturb each other; a part
-// whose benchmark prints nothing is an error, not a gap in the table.
+// It hides how the benchmarks are chosen, run and read. Its noun: a part (a
+// benchmark and what it means). Invariants: the packages run one after the other, so that
+// they do not disturb each other; a part whose benchmark prints nothing is an error, not
+// a gap in the table.
 //
 // Usage: micro [-time 300ms] [-count 3] [-full] [part …], from the root of the
 // project; a part is named by a word of its title. -full stores ten million retained
@@ -23,6 +23,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"alcove/scripts/internal/gobench"
 )
 
 // part is a group of benchmarks of one package.
@@ -73,7 +75,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		results, err := parse(out)
+		results, err := gobench.Parse(out)
 		if err != nil {
 			return err
 		}

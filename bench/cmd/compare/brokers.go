@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -202,12 +203,22 @@ func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample
 		return nil, err
 	}
 	var log bytes.Buffer
-	broker := pinned(ctx, o.pin, "0", args)
+	cores, _, processors := r.place()
+	broker := pinned(ctx, o.pin, cores, args)
 	broker.Env = append(os.Environ(), "ALCOVE_OPERATOR_TOKEN="+token)
 	if o.pin {
-		broker.Env = append(broker.Env, "GOMAXPROCS=1")
+		broker.Env = append(broker.Env, "GOMAXPROCS="+strconv.Itoa(processors))
 	}
 	broker.Stdout, broker.Stderr = &log, &log
+	if r.traced {
+		trace, err := os.Create(o.trace())
+		if err != nil {
+			return nil, err
+		}
+		defer trace.Close()
+		broker.Stderr = trace
+		broker.Env = append(broker.Env, "GODEBUG=gctrace=1")
+	}
 	if err := broker.Start(); err != nil {
 		return nil, err
 	}
@@ -235,7 +246,8 @@ var sockets = regexp.MustCompile(`(read|write|dial) tcp \S+: `)
 // broker's process id is the one that was started.
 func (m *maker) drive(ctx context.Context, o options, r row, args []string) (*sample, error) {
 	args = append([]string{filepath.Join(o.dir, "alcove")}, args...)
-	driver := pinned(ctx, o.pin, "1", args)
+	_, cores, _ := r.place()
+	driver := pinned(ctx, o.pin, cores, args)
 	var out, errs bytes.Buffer
 	driver.Stdout, driver.Stderr = &out, &errs
 	if err := driver.Run(); err != nil {
@@ -249,10 +261,10 @@ func (m *maker) drive(ctx context.Context, o options, r row, args []string) (*sa
 	return &s, nil
 }
 
-// pinned prepares a command, on one core if asked, in a process group of its own.
-func pinned(ctx context.Context, pin bool, core string, args []string) *exec.Cmd {
+// pinned prepares a command, on the given cores if asked, in a process group of its own.
+func pinned(ctx context.Context, pin bool, cores string, args []string) *exec.Cmd {
 	if pin {
-		args = append([]string{"taskset", "-c", core}, args...)
+		args = append([]string{"taskset", "-c", cores}, args...)
 	}
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -42,6 +42,9 @@ type options struct {
 	dir       string // temporary files
 }
 
+// trace is the file with the standard error of a broker whose pauses are read.
+func (o options) trace() string { return filepath.Join(o.dir, "trace.log") }
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)
@@ -100,11 +103,11 @@ func measure(ctx context.Context, o options, makers []*maker) (table, error) {
 	results := table{}
 	total := 0
 	for _, scenario := range o.scenarios {
-		total += o.rounds * len(able(scenario, makers))
+		total += findRow(scenario).roundsOf(o) * len(able(scenario, makers))
 	}
 	n := 0
 	for _, scenario := range o.scenarios {
-		for round := range o.rounds {
+		for round := range findRow(scenario).roundsOf(o) {
 			order := able(scenario, makers)
 			if round%2 == 1 {
 				slices.Reverse(order)

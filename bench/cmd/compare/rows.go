@@ -16,6 +16,14 @@ type row struct {
 	transport transport
 	rest      bool // the driver needs Alcove's REST interface
 	stored    bool // its size is --retained
+	// cores: broker and driver share two cores, and a Go broker has so many processors;
+	// 0: a core for each of the two, and one processor.
+	cores int
+	// rounds bounds the samples of each broker; 0: as many as asked for. It is for
+	// samples that take long and tell much each.
+	rounds int
+	// traced: the driver reads the broker's pauses from its standard error.
+	traced bool
 	// limit is what a sample may take beyond the time that it measures; 0: sampleTime.
 	limit time.Duration
 }
@@ -34,6 +42,7 @@ var (
 	alcoveOnly   = []string{"alcove"}
 	withVersion5 = []string{"alcove", "mosquitto", "mochi"}
 	withShares   = []string{"alcove", "mosquitto", "mochi"}
+	withScale    = []string{"alcove", "mosquitto"} // the others would take minutes
 )
 
 // databaseTime bounds a sample of ten million retained messages.
@@ -44,8 +53,12 @@ const tenantsTime = 10 * time.Minute
 
 // rows are those of the usual table, in their order.
 var rows = []row{
-	{name: "r13"}, {name: "pair"}, {name: "fan500"}, {name: "fanin"},
+	{name: "r13"}, {name: "pair"}, {name: "pair-1"}, {name: "pair-1k"}, {name: "fan500"}, {name: "fanin"},
+	{name: "tls-r13", transport: overTLS}, {name: "tls-pair", transport: overTLS},
 	{name: "qos1-100"}, {name: "qos1-20"}, {name: "qos2-20"}, {name: "latency"},
+	{name: "latency-50k"}, {name: "half"}, {name: "stalled"}, {name: "durable"},
+	{name: "two-cores", cores: 2},
+	{name: "one-loop", brokers: alcoveOnly, cores: 1}, {name: "two-loops", brokers: alcoveOnly, cores: 2},
 	{name: "v5-r13", brokers: withVersion5}, {name: "v5-pair", brokers: withVersion5},
 	{name: "filter-plain"},
 	{name: "filter-1", brokers: alcoveOnly},
@@ -57,9 +70,14 @@ var rows = []row{
 	{name: "sticky-qos1", brokers: alcoveOnly},
 	{name: "idle"}, {name: "idle-tls", transport: overTLS}, {name: "idle-ws", transport: overWS},
 	{name: "subs-exact"}, {name: "subs-wild"}, {name: "connect"},
-	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
-	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
-	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime},
+	{name: "pauses", brokers: alcoveOnly, stored: true, traced: true, limit: databaseTime, rounds: 1},
+	{name: "scale-connections", brokers: withScale, rounds: 1},
+	{name: "scale-subscriptions", brokers: withScale, rounds: 1},
+	{name: "scale-accounts", brokers: alcoveOnly, rest: true, rounds: 1},
+	{name: "drain"}, {name: "retained"}, {name: "retained-memory", brokers: alcoveOnly, rest: true},
+	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime, rounds: 1},
+	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime, rounds: 1},
+	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime, rounds: 1},
 	{name: "neighbour", brokers: alcoveOnly, rest: true, limit: tenantsTime},
 }
 
@@ -95,6 +113,23 @@ func (r row) fits(m *maker) bool {
 		return false
 	}
 	return r.brokers == nil || slices.Contains(r.brokers, m.name)
+}
+
+// roundsOf is how many samples of each broker the row takes.
+func (r row) roundsOf(o options) int {
+	if r.rounds > 0 {
+		return min(r.rounds, o.rounds)
+	}
+	return o.rounds
+}
+
+// place is where the broker and the driver run, as lists of cores, and how many
+// processors a Go broker has.
+func (r row) place() (broker, driver string, processors int) {
+	if r.cores > 0 {
+		return "0,1", "0,1", r.cores
+	}
+	return "0", "1", 1
 }
 
 // site is where a broker is to listen in one run.
@@ -134,6 +169,9 @@ func (r row) driverArgs(o options, at site, token string, pid int) []string {
 	}
 	if at.rest != "" {
 		args = append(args, "--rest", "http://"+at.rest)
+	}
+	if r.traced {
+		args = append(args, "--gctrace", o.trace())
 	}
 	if r.stored {
 		args = append(args, "--count", strconv.Itoa(o.retained))

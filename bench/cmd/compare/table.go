@@ -31,8 +31,44 @@ type sample struct {
 	Errors        uint64  `json:"errors"`
 	FirstError    string  `json:"first_error"`
 	OwnProperties int     `json:"own_properties"`
+	SeriesOf      string  `json:"series_of"`
+	Series        []point `json:"series"`
 	stored
 	tenancy
+	saturation
+	stalls
+	Pauses   int     `json:"pauses"`
+	PauseP99 float64 `json:"pause_p99_us"`
+	PauseMax float64 `json:"pause_max_us"`
+}
+
+// saturation is what was found before a sample went on at half of it, and how long
+// publishers waited for acknowledgements, flat out and at half.
+type saturation struct {
+	SaturationPerS float64 `json:"saturation_per_s"`
+	AckP50         float64 `json:"ack_p50_us"`
+	AckP99         float64 `json:"ack_p99_us"`
+	AckP999        float64 `json:"ack_p999_us"`
+	HalfAckP50     float64 `json:"half_ack_p50_us"`
+	HalfAckP99     float64 `json:"half_ack_p99_us"`
+	HalfAckP999    float64 `json:"half_ack_p999_us"`
+}
+
+// stalls are latencies beside a subscriber that never reads, and beside one that reads
+// 1 KB a second.
+type stalls struct {
+	UnreadP50  float64 `json:"unread_p50_us"`
+	UnreadP99  float64 `json:"unread_p99_us"`
+	UnreadP999 float64 `json:"unread_p999_us"`
+	SlowP50    float64 `json:"slow_p50_us"`
+	SlowP99    float64 `json:"slow_p99_us"`
+	SlowP999   float64 `json:"slow_p999_us"`
+}
+
+// point is what a message cost at one size of a scenario that has several.
+type point struct {
+	N         int     `json:"n"`
+	CPUPerMsg float64 `json:"cpu_us_per_msg"`
 }
 
 // tenancy are a sample's figures of accounts.
@@ -74,6 +110,21 @@ func (s *sample) line(broker string) string {
 	if s.StoredPerS > 0 {
 		text += fmt.Sprintf(", stored %s/s, updated %s/s, %s B each, p50 of a question %s and %s µs",
 			count(s.StoredPerS), count(s.UpdatesPerS), number(s.RSSPerRetained), number(s.SelectP50), number(s.SinceP50))
+	}
+	if s.SaturationPerS > 0 {
+		text += fmt.Sprintf(", flat out %s/s", count(s.SaturationPerS))
+	}
+	if s.AckP99 > 0 {
+		text += fmt.Sprintf(", p99 of an ack %s µs, at half %s µs", number(s.AckP99), number(s.HalfAckP99))
+	}
+	if s.UnreadP99 > 0 {
+		text += fmt.Sprintf(", beside one that never reads %s µs, a little %s µs", number(s.UnreadP99), number(s.SlowP99))
+	}
+	if s.Pauses > 0 {
+		text += fmt.Sprintf(", %d pauses, p99 %s µs, longest %s µs", s.Pauses, number(s.PauseP99), number(s.PauseMax))
+	}
+	for _, p := range s.Series {
+		text += fmt.Sprintf(", %s: %s µs", count(float64(p.N)), number(p.CPUPerMsg))
 	}
 	if faults := s.faults(); faults != "" {
 		text += ", " + faults

@@ -17,11 +17,14 @@ type pace struct {
 	share  int     // number of publishers that share the rate
 	start  int64   // when the first message is due, on the run's clock
 	alone  bool    // no subscriber is listening: only acknowledgements hold back
+	step   int     // messages that are due together in an open loop: a whole batch of QoS 0; 0: one
 }
 
-// due returns when message seq of the publisher with the given place is due.
+// due returns when message seq of the publisher with the given place is due. The
+// publishers' turns are spread evenly.
 func (p *pace) due(place int, seq uint64) int64 {
-	return p.start + int64(float64(seq*uint64(p.share)+uint64(place))/p.rate*1e9)
+	step := uint64(max(1, p.step))
+	return p.start + int64(float64((seq/step*uint64(p.share)+uint64(place))*step)/p.rate*1e9)
 }
 
 // scatter makes a publisher write to a different topic each time: the decimal digits
@@ -48,6 +51,7 @@ type cell struct {
 	subs    []*link
 	stopped bool       // publishers send no more
 	hist    *Histogram // of an open loop
+	acks    *Histogram // from a PUBLISH to its acknowledgement, where that is measured
 	first   error
 }
 
@@ -65,6 +69,20 @@ type publisher struct {
 	rng      *rand.Rand
 	retired  bool      // has sent all and closed its connection
 	lateness Histogram // of an open loop: how late the driver itself was
+	asked    []int64   // when what is not acknowledged was due, by sequence number modulo its length
+}
+
+// acknowledge counts the next n messages of p as acknowledged: a broker answers in the
+// order in which they were sent [MQTT-4.6.0-2]. Called with c.mu held.
+func (c *cell) acknowledge(p *publisher, n uint64, now int64) {
+	if c.acks != nil {
+		for i := range n {
+			if due := p.asked[(p.acked+i)%uint64(len(p.asked))]; c.meter.measures(due) {
+				c.acks.Record(now - due)
+			}
+		}
+	}
+	p.acked += n
 }
 
 // quantum is the step in which a publisher's floor rises when it has several
@@ -136,6 +154,9 @@ func (c *cell) send(p *publisher, n int, now int64) {
 			p.lateness.Record(now - due)
 		}
 		p.tmpl.set(i, p.number, p.sent, due)
+		if c.acks != nil {
+			p.asked[p.sent%uint64(len(p.asked))] = due
+		}
 		if c.scatter != nil {
 			c.scatter.set(p, i)
 		}
@@ -172,7 +193,7 @@ func (c *cell) deliver(l *link, topic, payload []byte, now int64) error {
 	} else if err := c.judge.see(l, number, seq, topic); err != nil {
 		c.fail(err)
 	}
-	if c.hist != nil && c.meter.measuring.Load() {
+	if c.hist != nil && c.meter.measures(due) {
 		c.hist.Record(now - due)
 	}
 	return nil

@@ -76,3 +76,8 @@ func (h *Histogram) Quantile(q float64) int64 {
 	}
 	return h.max
 }
+
+// quantiles returns the median, the 99th percentile and the 99.9th, in microseconds.
+func (h *Histogram) quantiles() (p50, p99, p999 float64) {
+	return float64(h.Quantile(0.50)) / 1e3, float64(h.Quantile(0.99)) / 1e3, float64(h.Quantile(0.999)) / 1e3
+}

@@ -111,7 +111,7 @@ func (l *link) feed(b []byte, now int64) error {
 		c.advance(l)
 	}
 	if acked > 0 {
-		l.pub.acked += acked
+		c.acknowledge(l.pub, acked, now)
 	}
 	if len(answers) > 0 {
 		l.write(answers)
@@ -228,6 +228,7 @@ func (l *link) driveWriter(kick <-chan struct{}) {
 // hello is how one connection introduces itself.
 type hello struct {
 	id      string
+	token   string       // empty: the run's
 	version mqtt.Version // 0: the run's
 	clean   bool
 	eager   bool   // do not wait for SUBACK: retained messages may come before it
@@ -265,8 +266,8 @@ func (r *run) connect(ctx context.Context, h hello) (net.Conn, error) {
 func (r *run) introduce(conn net.Conn, h hello) error {
 	version := cmp.Or(h.version, r.cfg.Version)
 	c := mqtt.Connect{Version: version, CleanStart: h.clean, ClientID: []byte(h.id), Props: mqtt.NewConnectProps()}
-	if r.cfg.Token != "" {
-		c.HasUsername, c.Username = true, []byte(r.cfg.Token)
+	if token := cmp.Or(h.token, r.cfg.Token); token != "" {
+		c.HasUsername, c.Username = true, []byte(token)
 	}
 	if h.expiry > 0 && c.Version == mqtt.V5 {
 		c.Props.SessionExpiry, c.Props.HasSessionExpiry = h.expiry, true

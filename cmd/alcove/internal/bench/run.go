@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,86 +37,8 @@ type Config struct {
 	Rate        float64 // messages a second, which makes it an open loop
 	Threads     int
 	Progress    io.Writer // one line a second; nil: none
+	GCTrace     string    // file with the broker's standard error, GODEBUG=gctrace=1; empty: none
 	REST        Caller    // for scenarios that make accounts; nil: none
-}
-
-// Result is what a run has measured. Figures that were not measured are 0. In JSON it
-// is one flat object.
-type Result struct {
-	Scenario     string  `json:"scenario"`
-	URL          string  `json:"url"`
-	Version      string  `json:"version"`
-	QoS          int     `json:"qos"`
-	PayloadBytes int     `json:"payload_bytes"`
-	Connections  int     `json:"connections"`
-	Count        int     `json:"count,omitempty"`
-	Seconds      float64 `json:"seconds"`
-	Rates
-	Latency
-	Memory
-	Database
-	Tenancy
-	Counts
-}
-
-// Rates are messages a second and what one cost the broker, in microseconds of CPU
-// time; a message in and a message out count one each.
-type Rates struct {
-	InPerS        float64 `json:"in_per_s"`
-	OutPerS       float64 `json:"out_per_s"`
-	CPUPerMsg     float64 `json:"cpu_us_per_msg"`
-	CPUPerPublish float64 `json:"cpu_us_per_publish,omitempty"`
-	CPUPerConnect float64 `json:"cpu_us_per_connect,omitempty"`
-}
-
-// Latency is from the moment a message was due to its arrival, in microseconds, and by
-// how much the driver itself was late.
-type Latency struct {
-	P50           float64 `json:"p50_us"`
-	P99           float64 `json:"p99_us"`
-	P999          float64 `json:"p999_us"`
-	Max           float64 `json:"max_us"`
-	DriverLateP99 float64 `json:"driver_late_p99_us,omitempty"`
-}
-
-// Memory is the broker's resident memory in bytes.
-type Memory struct {
-	RSS        int64   `json:"rss_bytes"`
-	RSSPerConn float64 `json:"rss_per_conn_bytes"`
-	RSSPerSub  float64 `json:"rss_per_subscription_bytes,omitempty"`
-}
-
-// Database is what retained messages cost that are many: stored, then updated at
-// random, then asked for ten at a time by selectors and by time, then deleted. The
-// times of questions go from the SUBSCRIBE to the last message, in microseconds; their
-// CPU time includes an UNSUBSCRIBE.
-type Database struct {
-	StoredPerS     float64 `json:"stored_per_s,omitempty"`
-	CPUPerStore    float64 `json:"cpu_us_per_store,omitempty"`
-	UpdatesPerS    float64 `json:"updates_per_s,omitempty"`
-	CPUPerUpdate   float64 `json:"cpu_us_per_update,omitempty"`
-	SelectP50      float64 `json:"select_p50_us,omitempty"`
-	SelectP99      float64 `json:"select_p99_us,omitempty"`
-	CPUPerSelect   float64 `json:"cpu_us_per_select,omitempty"`
-	SinceP50       float64 `json:"since_p50_us,omitempty"`
-	SinceP99       float64 `json:"since_p99_us,omitempty"`
-	CPUPerSince    float64 `json:"cpu_us_per_since,omitempty"`
-	DeletedPerS    float64 `json:"deleted_per_s,omitempty"`
-	RSSPerRetained float64 `json:"rss_per_retained_bytes,omitempty"` // beside the payload
-}
-
-// Counts are of all messages of a run, the warm-up included.
-type Counts struct {
-	Sent       uint64 `json:"sent"`
-	Received   uint64 `json:"received"`
-	Lost       uint64 `json:"lost"`
-	Duplicated uint64 `json:"duplicated"`
-	OutOfOrder uint64 `json:"out_of_order"`
-	Errors     uint64 `json:"errors"`
-	FirstError string `json:"first_error,omitempty"`
-	// OwnProperties is how many of the broker's three user properties the first
-	// delivery to each subscriber had, the fewest of all [EXT-UP-1] [EXT-UP-2].
-	OwnProperties int `json:"own_properties,omitempty"`
 }
 
 // run is one measurement under way.
@@ -126,6 +49,7 @@ type run struct {
 	name  string // prefix of topics and client identifiers, new for each run
 	binds atomic.Uint32
 	ids   atomic.Uint32
+	left  []hello // sessions that outlive their connections, to be removed
 }
 
 // Limits of a drive: how long a closed loop may stand still before what is missing
@@ -135,6 +59,8 @@ const (
 	stallTime  = 3 * time.Second
 	settleTime = 1500 * time.Millisecond
 	drainTime  = 10 * time.Second
+	fetchTime  = 15 * time.Second // until the first of what a broker has kept comes,
+	fetchPause = 6 * time.Second  // and from one to the next
 	maxStalls  = 5
 )
 
@@ -150,6 +76,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	if cfg.QoS > 2 {
 		return nil, fmt.Errorf("QoS %d does not exist", cfg.QoS)
+	}
+	if e := cfg.Endpoint.Transport; s.tls && e != client.TLS && e != client.WSS || s.ws && e != client.WS && e != client.WSS {
+		return nil, fmt.Errorf("the URL %s has another transport", cfg.Endpoint)
 	}
 	r := &run{cfg: cfg, s: s, meter: &meter{clock: clock{time.Now()}}}
 	r.name = "b" + strconv.FormatUint(uint64(rand.Uint32()), 36)
@@ -234,7 +163,8 @@ type drive struct {
 	links []*link // driven by goroutines
 	wg    sync.WaitGroup
 
-	settling bool // nothing new is sent: standing still is the end
+	settling bool          // nothing new is sent: standing still is the end
+	patience time.Duration // instead of stallTime; 0: that
 }
 
 // begin deals the cells to loops and starts them.
@@ -277,7 +207,7 @@ func (r *run) begin(cells []*cell) (*drive, error) {
 func (c *cell) links() []*link {
 	all := append([]*link(nil), c.subs...)
 	for _, p := range c.pubs {
-		if !p.retired {
+		if !p.retired && p.link.flows == nil { // else it is a subscriber too
 			all = append(all, p.link)
 		}
 	}
@@ -303,7 +233,7 @@ func (d *drive) wait(ctx context.Context, limit time.Duration, done func() bool)
 			last, lastSent, moved = out, in, time.Now()
 		} else if d.settling && time.Since(moved) > settleTime {
 			return nil
-		} else if time.Since(moved) > stallTime {
+		} else if time.Since(moved) > cmp.Or(d.patience, stallTime) {
 			for _, c := range d.cells {
 				c.unstick()
 			}
@@ -368,7 +298,7 @@ func (d *drive) end() {
 
 // tally adds the cells' counts to the result.
 func (d *drive) tally(res *Result) {
-	var hist, late Histogram
+	var hist, late, acks Histogram
 	var first error
 	own := -1
 	for _, c := range d.cells {
@@ -401,36 +331,25 @@ func (d *drive) tally(res *Result) {
 		if c.hist != nil {
 			hist.Merge(c.hist)
 		}
+		if c.acks != nil {
+			acks.Merge(c.acks)
+		}
 		if first == nil {
 			first = c.first
 		}
 		c.mu.Unlock()
 	}
 	if hist.Count() > 0 {
-		res.P50, res.P99 = float64(hist.Quantile(0.50))/1e3, float64(hist.Quantile(0.99))/1e3
-		res.P999, res.Max = float64(hist.Quantile(0.999))/1e3, float64(hist.max)/1e3
-		res.DriverLateP99 = float64(late.Quantile(0.99)) / 1e3
+		res.Latency = Latency{Max: float64(hist.max) / 1e3, DriverLateP99: float64(late.Quantile(0.99)) / 1e3}
+		res.P50, res.P99, res.P999 = hist.quantiles()
+	}
+	if acks.Count() > 0 {
+		res.AckP50, res.AckP99, res.AckP999 = acks.quantiles()
 	}
 	if first != nil {
 		res.FirstError = first.Error()
 	}
 	res.OwnProperties = max(0, own)
-}
-
-// rates fills in what two samples tell about the time between them.
-func (res *Result) rates(a, b sample) {
-	in, out := b.sent-a.sent, b.received-a.received
-	res.Seconds = float64(b.at-a.at) / 1e9
-	if res.Seconds > 0 {
-		res.InPerS, res.OutPerS = float64(in)/res.Seconds, float64(out)/res.Seconds
-	}
-	if cpu := float64((b.usage.CPU - a.usage.CPU).Microseconds()); cpu > 0 && in+out > 0 {
-		res.CPUPerMsg = cpu / float64(in+out)
-		if in > 0 {
-			res.CPUPerPublish = cpu / float64(in)
-		}
-	}
-	res.RSS = b.usage.RSS
 }
 
 // errNoPID is given by scenarios whose main figure comes from the broker's process.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"alcove/internal/client"
 	"alcove/internal/mqtt"
 )
 
@@ -19,10 +18,6 @@ const restTime = 2 * time.Second
 func measureIdle(ctx context.Context, r *run, res *Result) error {
 	if r.cfg.PID == 0 {
 		return errNoPID
-	}
-	e := r.cfg.Endpoint.Transport
-	if r.s.tls && e != client.TLS && e != client.WSS || r.s.ws && e != client.WS && e != client.WSS {
-		return fmt.Errorf("the URL %s has another transport", r.cfg.Endpoint)
 	}
 	before, err := r.sample()
 	if err != nil {
@@ -283,13 +278,18 @@ func (r *run) fetch(ctx context.Context, greetings []hello, cells []*cell, res *
 		return a, b, err
 	}
 	defer d.end()
-	var got uint64
-	idle := time.Now()
+	d.patience = fetchTime + time.Second
+	before := r.meter.received.Load()
+	got, idle := before, time.Now()
 	err = d.wait(ctx, 0, func() bool {
 		if n := r.meter.received.Load(); n != got {
 			got, idle = n, time.Now()
 		}
-		return d.settled() || time.Since(idle) > stallTime-time.Second/2
+		limit := fetchPause
+		if got == before {
+			limit = fetchTime
+		}
+		return d.settled() || time.Since(idle) > limit
 	})
 	if err != nil {
 		return a, b, err

@@ -112,20 +112,30 @@ func measureTenants(ctx context.Context, r *run, res *Result) (err error) {
 
 // tenants makes the configured number of accounts more.
 func (r *run) tenants(ctx context.Context, ids []int64) ([]int64, error) {
-	for end := len(ids) + r.cfg.Count; len(ids) < end; {
-		batch := make([]any, min(array, end-len(ids)))
+	err := r.customers(ctx, r.cfg.Count, func(t tenant) { ids = append(ids, t.ID) })
+	return ids, err
+}
+
+// customers makes n top-level accounts and calls each with every one of them.
+func (r *run) customers(ctx context.Context, n int, each func(tenant)) error {
+	for done := 0; done < n; {
+		batch := make([]any, min(array, n-done))
 		for i := range batch {
-			batch[i] = map[string]any{"name": fmt.Sprintf("bench %s %d", r.name, len(ids)+i)}
+			batch[i] = map[string]any{"name": fmt.Sprintf("bench %s %d", r.name, r.ids.Add(1))}
 		}
 		var made []tenant
 		if err := r.cfg.REST(ctx, http.MethodPost, "/platform/customers", batch, &made); err != nil {
-			return ids, err
+			return err
+		}
+		if len(made) != len(batch) {
+			return fmt.Errorf("%d accounts were made instead of %d", len(made), len(batch))
 		}
 		for _, t := range made {
-			ids = append(ids, t.ID)
+			each(t)
 		}
+		done += len(batch)
 	}
-	return ids, nil
+	return nil
 }
 
 // dismiss deletes accounts.

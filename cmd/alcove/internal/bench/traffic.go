@@ -17,6 +17,12 @@ func (r *run) newCell() *cell {
 	c.pace = pace{window: r.cfg.Window, batch: r.cfg.Batch, rate: r.cfg.Rate}
 	if r.cfg.Rate > 0 {
 		c.hist = new(Histogram)
+		if c.qos == 0 {
+			c.pace.step = r.cfg.Batch
+		}
+	}
+	if r.s.kept {
+		c.acks = new(Histogram)
 	}
 	return c
 }
@@ -29,8 +35,20 @@ func (c *cell) join(conn net.Conn, pubs int) {
 // enter adds a publisher to a cell.
 func (c *cell) enter(conn net.Conn, tmpl template, place int) {
 	p := &publisher{number: uint32(len(c.pubs)), place: place, tmpl: tmpl, rng: rand.New(rand.NewPCG(1, uint64(place)))}
+	if c.acks != nil {
+		p.asked = make([]int64, c.pace.window)
+	}
 	p.link = &link{cell: c, conn: conn, fd: -1, pub: p}
 	c.pubs = append(c.pubs, p)
+}
+
+// mirror adds a connection that subscribes to what it publishes.
+func (c *cell) mirror(conn net.Conn, tmpl template, place int) {
+	c.join(conn, 1)
+	c.enter(conn, tmpl, place)
+	both := c.subs[0]
+	both.pub = c.pubs[0]
+	c.pubs[0].link = both
 }
 
 // build opens the connections of a traffic scenario: subscribers first.
@@ -45,7 +63,11 @@ func (r *run) buildWith(ctx context.Context, filter func(topic string) string) (
 	var greetings []hello
 	for i := range n {
 		for range subs {
-			greetings = append(greetings, hello{id: r.clientID(), clean: true, filters: []string{filter(r.topic(i))}, qos: qos})
+			h := hello{id: r.clientID(), clean: !r.s.kept, filters: []string{filter(r.topic(i))}, qos: qos}
+			if r.s.kept {
+				h.expiry = keptTime
+			}
+			greetings = append(greetings, h)
 		}
 	}
 	for range n * pubs {
@@ -54,6 +76,9 @@ func (r *run) buildWith(ctx context.Context, filter func(topic string) string) (
 	conns, err := r.open(ctx, greetings)
 	if err != nil {
 		return nil, err
+	}
+	if r.s.kept {
+		r.left = append(r.left, greetings[:n*subs]...)
 	}
 	cells := make([]*cell, n)
 	publishers := conns[n*subs:]
@@ -95,6 +120,7 @@ func (r *run) drive(ctx context.Context, cells []*cell, res *Result) error {
 		return err
 	}
 	defer d.end()
+	defer r.meter.from.Store(0)
 	return r.timed(ctx, d, res)
 }
 
@@ -103,11 +129,12 @@ func (r *run) timed(ctx context.Context, d *drive, res *Result) error {
 	if err := d.wait(ctx, r.cfg.Warmup, d.broken); err != nil {
 		return err
 	}
-	r.meter.measuring.Store(true)
 	a, err := r.sample()
 	if err != nil {
 		return err
 	}
+	r.meter.to.Store(0)
+	r.meter.from.Store(a.at)
 	if err := d.wait(ctx, r.cfg.Duration, d.broken); err != nil {
 		return err
 	}
@@ -115,7 +142,7 @@ func (r *run) timed(ctx context.Context, d *drive, res *Result) error {
 	if err != nil {
 		return err
 	}
-	r.meter.measuring.Store(false)
+	r.meter.to.Store(b.at)
 	res.rates(a, b)
 	if err := d.settle(ctx); err != nil {
 		return err
