@@ -9,7 +9,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(BIN)/home
 endif
 
-.PHONY: all build race test setup unit check suites fuzz interop bench bench-unpinned bench-micro bench-check fmt lint clean
+.PHONY: all build race test setup unit check suites fuzz interop bench bench-unpinned bench-micro bench-check sizes fmt lint clean
 
 all: build
 
@@ -41,8 +41,11 @@ bench-unpinned: ## the same without pinning processes to cores; prints only
 bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries, logins, logs
 	$(GO) run ./scripts/micro $(MICRO)
 
-bench-check: ## allocations and instructions of the hot path against docs/hotpath.tsv; UPDATE=1 writes that
-	$(GO) run ./scripts/check $(if $(UPDATE),-update)
+bench-check: ## allocations and instructions of the hot path against docs/hotpath.tsv; UPDATE=1 writes that, WHERE="mqtt AckDecode" shows a benchmark by functions
+	@$(GO) run ./scripts/check $(if $(UPDATE),-update) $(if $(WHERE),-where "$(WHERE)")
+
+sizes: ## what connections, sessions, subscriptions and the like take by field; writes docs/sizes.md
+	$(GO) run ./scripts/sizes
 
 fmt: ## formats every Go file
 	gofmt -w $$(find . -name '*.go' -not -path '*/node_modules/*')

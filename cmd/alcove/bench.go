@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -13,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,6 +66,7 @@ func newBench() *cobra.Command {
 	f.IntVar(&o.Threads, "threads", 0, "threads of the driver (default half the processors)")
 	f.BoolVar(&o.memory, "memory", false, "in an account of its own that keeps nothing on disk: needs --rest and the operator's token")
 	f.StringVar(&o.rest, "rest", "http://127.0.0.1:8080", "the broker's REST interface, to make that account")
+	f.StringVar(&o.GCTrace, "gctrace", "", "file with the standard error of a broker in Go with GODEBUG=gctrace=1, for its pauses")
 	f.BoolVar(&o.json, "json", false, "print one JSON object per run")
 	f.BoolVar(&o.quiet, "quiet", false, "no progress lines")
 	f.StringVar(&o.tls.CAFile, "cafile", "", "certificates to trust, PEM")
@@ -189,63 +188,4 @@ func parseVersion(s string) (mqtt.Version, error) {
 		return mqtt.V5, nil
 	}
 	return 0, fmt.Errorf("protocol version %q is not 31, 311 or 5", s)
-}
-
-// benchTable prints results as rows, and below them what they tell about retained
-// messages as a database.
-type benchTable struct {
-	*tabwriter.Writer
-	rows    int
-	stored  []*bench.Result
-	tenants []*bench.Result
-}
-
-func newBenchTable(w io.Writer) *benchTable {
-	return &benchTable{Writer: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
-}
-
-func (t *benchTable) add(r *bench.Result) {
-	if t.rows == 0 {
-		fmt.Fprintln(t, "scenario\tMQTT\tQoS\tin/s\tout/s\tCPU µs/msg\tp50 µs\tp99 µs\tp99.9 µs\tRSS MB\tB/conn\tB/sub\tlost\tdup\torder\terrors\t")
-	}
-	t.rows++
-	if r.StoredPerS > 0 {
-		t.stored = append(t.stored, r)
-	}
-	if r.Tenancy != (bench.Tenancy{}) {
-		t.tenants = append(t.tenants, r)
-	}
-	fmt.Fprintf(t, "%s\t%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t\n",
-		r.Scenario, r.Version, r.QoS, r.InPerS, r.OutPerS, figure(r.CPUPerMsg, 3), figure(r.P50, 0), figure(r.P99, 0),
-		figure(r.P999, 0), figure(float64(r.RSS)/1e6, 1), figure(r.RSSPerConn, 0), figure(r.RSSPerSub, 0),
-		r.Lost, r.Duplicated, r.OutOfOrder, r.Errors)
-}
-
-// Flush writes the tables.
-func (t *benchTable) Flush() error {
-	if len(t.stored) > 0 {
-		fmt.Fprintln(t, "\nscenario\tmessages\tstored/s\tupdates/s\tB each\tselectors p50 µs\tp99 µs\tCPU µs\tsince p50 µs\tp99 µs\tCPU µs\tdeleted/s\t")
-	}
-	for _, r := range t.stored {
-		fmt.Fprintf(t, "%s\t%d\t%.0f\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.0f\t\n",
-			r.Scenario, r.Count, r.StoredPerS, r.UpdatesPerS, figure(r.RSSPerRetained, 0), figure(r.SelectP50, 0), figure(r.SelectP99, 0),
-			figure(r.CPUPerSelect, 0), figure(r.SinceP50, 0), figure(r.SinceP99, 0), figure(r.CPUPerSince, 0), r.DeletedPerS)
-	}
-	if len(t.tenants) > 0 {
-		fmt.Fprintln(t, "\nscenario\taccounts/s\tCPU µs\ttokens/s\tCPU µs\tB/account\tp99 alone µs\tbeside 10 × its limit\tmsg/s taken\tbeside no limit\tmsg/s taken\t")
-	}
-	for _, r := range t.tenants {
-		fmt.Fprintf(t, "%s\t%.0f\t%s\t%.0f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n",
-			r.Scenario, r.AccountsPerS, figure(r.CPUPerAccount, 1), r.TokensPerS, figure(r.CPUPerToken, 1), figure(r.RSSPerAccount, 0),
-			figure(r.QuietP99, 0), figure(r.LimitedP99, 0), figure(r.LimitedPerS, 0), figure(r.FloodedP99, 0), figure(r.FloodedPerS, 0))
-	}
-	return t.Writer.Flush()
-}
-
-// figure prints a number, or a dash for what was not measured.
-func figure(v float64, decimals int) string {
-	if v == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.*f", decimals, v)
 }

@@ -19,7 +19,7 @@ const (
 	// worthwhile is how much must be free and not given back, or have been
 	// allocated since the last time, for a collection to pay; beside that, a
 	// quarter of the heap, since collecting a large one costs more.
-	worthwhile = 16 << 20
+	worthwhile = 4 << 20
 )
 
 // tidy collects and gives back memory whenever the process has become quiet

@@ -1,29 +1,24 @@
 package broker
 
-import (
-	"encoding/json"
-
-	"alcove/internal/event"
-)
+import "alcove/internal/event"
 
 // The life of a session is told by records whose item is the session as REST shows it:
 // under new for one that was made or changed, under old for one that has ended
 // [EXT-LOG-2].
+
+// itemBytes is room for a session with names of usual length.
+const itemBytes = 384
 
 // tellLife notes that the session was created, updated or deleted, as the record says.
 func (s *Session) tellLife(t *Turn, r event.Record, i *SessionInfo) {
 	if t.b.observer == nil {
 		return
 	}
-	doc, err := json.Marshal(i)
-	if err != nil {
-		return
-	}
 	name := `{"new":`
 	if r.Code == event.Deleted {
 		name = `{"old":`
 	}
-	r.Item = append(append([]byte(name), doc...), '}')
+	r.Item = append(i.appendJSON(append(make([]byte, 0, itemBytes), name...)), '}')
 	t.note(r)
 }
 

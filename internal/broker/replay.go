@@ -24,16 +24,27 @@ type replay struct {
 // newReplay begins a replay for a subscription that is already installed:
 // whatever is stored from now on reaches it as a live message. Of the accounts it
 // takes the one that the subscription names, where it names one [EXT-UP-3], of
-// the messages those newer than it says [EXT-RET-3].
-func newReplay(ns *Namespace, sub *Subscription, f topic.Filter) *replay {
-	r := &replay{sub: sub, sel: ns.b.newSelection(f.Inner, sub.since())}
-	for _, n := range ns.family(nil) {
-		if only := sub.account(); only == 0 || only == n.account {
-			r.family = append(r.family, n)
-			r.limits = append(r.limits, n.retained.latest())
+// the messages those newer than it says [EXT-RET-3]. It returns nil where they retain
+// nothing now.
+func newReplay(ns *Namespace, sub *Subscription, f topic.Filter) (r *replay) {
+	var room [4]*Namespace
+	for _, n := range ns.family(room[:0]) {
+		if only := sub.account(); only != 0 && only != n.account {
+			continue
 		}
+		latest, any := n.retained.extent()
+		if !any {
+			continue
+		}
+		if r == nil {
+			r = &replay{sub: sub, sel: ns.b.newSelection(f.Inner, sub.since())}
+		}
+		r.family = append(r.family, n)
+		r.limits = append(r.limits, latest)
 	}
-	r.begin()
+	if r != nil {
+		r.begin()
+	}
 	return r
 }
 

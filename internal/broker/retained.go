@@ -230,9 +230,15 @@ func (r *retained) clear(b *Broker) (n int) {
 
 // latest is the order of the last change.
 func (r *retained) latest() uint64 {
+	order, _ := r.extent()
+	return order
+}
+
+// extent is the order of the last change, and whether anything is there.
+func (r *retained) extent() (order uint64, any bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.order
+	return r.order, r.topics.Len() > 0
 }
 
 // drop removes those of the given messages that are still stored, and records it. It

@@ -140,7 +140,9 @@ func (s *Session) subscribe(t *Turn, a *attachment, ack *subscribeAck, w wanted)
 	// Retain Handling [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11]; a 3.x
 	// subscription always asks for the retained messages [MQTT311-3.3.1-6].
 	if !t.b.features.NoRetain && (o.RetainHandling == 0 || o.RetainHandling == 1 && isNew) {
-		ack.replays = append(ack.replays, newReplay(s.ns, sub, f))
+		if r := newReplay(s.ns, sub, f); r != nil {
+			ack.replays = append(ack.replays, r)
+		}
 	}
 	return mqtt.ReasonCode(o.QoS), ""
 }

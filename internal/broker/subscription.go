@@ -199,7 +199,8 @@ func (s *Session) newSubscription(f topic.Filter, n narrowing) (*Subscription, e
 	}
 	sub := &Subscription{s: s}
 	sub.setFilter(f.Text) // of which f.Inner is a part
-	set, err := s.ns.b.conditions.compile(&f)
+	whole := f            // f itself stays on the stack
+	set, err := s.ns.b.conditions.compile(&whole)
 	if err != nil {
 		return nil, err
 	}

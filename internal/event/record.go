@@ -114,7 +114,8 @@ func AppendSeconds(dst []byte, micros int64) []byte {
 	}
 	dst = strconv.AppendInt(dst, micros/1e6, 10)
 	dst = append(dst, '.')
-	rest := strconv.AppendInt(nil, 1e6+micros%1e6, 10)
+	var room [8]byte
+	rest := strconv.AppendInt(room[:0], 1e6+micros%1e6, 10)
 	return append(dst, rest[1:]...)
 }
 

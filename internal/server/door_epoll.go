@@ -96,7 +96,7 @@ func (l *loop) accept(index uint32) {
 		if p.transport != transportUnix && s.trusted(c.address()) {
 			c.state = stateProxy
 		}
-		s.adopt(c, nil)
+		s.adopt(l, c, nil)
 	}
 }
 

@@ -209,9 +209,14 @@ func (s *Server) enter() bool {
 // leave gives the place back.
 func (s *Server) leave() { s.live.Add(-1) }
 
-// adopt gives c, which has entered, to a loop. first is what was read of it.
-func (s *Server) adopt(c *Conn, first []byte) {
+// adopt gives c, which has entered, to a loop. first is what was read of it; on is the
+// loop that calls, nil for another goroutine.
+func (s *Server) adopt(on *loop, c *Conn, first []byte) {
 	l := s.loops[int(s.next.Add(1))%len(s.loops)]
 	c.loop = l
+	if l == on {
+		l.open(l.turn, c, first)
+		return
+	}
 	l.leave(nil, func(t *broker.Turn) { l.open(t, c, first) })
 }

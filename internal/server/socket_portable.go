@@ -133,7 +133,7 @@ func (s *Server) takePlain(nc net.Conn, transport uint8) {
 	if transport != transportUnix && s.trusted(remote.Addr()) {
 		c.state = stateProxy
 	}
-	s.adopt(c, nil)
+	s.adopt(nil, c, nil)
 }
 
 // The loops do not accept here.

@@ -325,5 +325,5 @@ func (s *Server) takeTLS(conn *tls.Conn, wire *tlsWire, transport uint8, ws *wsC
 	c := s.newConn(k, transport, wire.remote)
 	c.wrap = &wrap{tls: &tlsConn{conn: conn, wire: wire}, ws: ws}
 	wire.nc, wire.sock = nil, &c.sock
-	s.adopt(c, first)
+	s.adopt(nil, c, first)
 }

@@ -132,7 +132,7 @@ func (s *Server) takeWebSocket(nc net.Conn, first []byte) error {
 		}
 		c := s.newConn(k, transportWS, remote)
 		c.wrap = &wrap{ws: &wsConn{}}
-		s.adopt(c, first)
+		s.adopt(nil, c, first)
 		return nil
 	}
 	return errNotOurs

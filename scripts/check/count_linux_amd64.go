@@ -23,7 +23,7 @@ func count(ctx context.Context, p process) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := tracer{loop: l, threads: map[int]bool{}}
+	t := tracer{loop: l, threads: map[int]bool{}, where: p.where}
 	done := make(chan error, 1)
 	go func() {
 		// The system knows the tracer as a thread. This one is bound to a processor
@@ -62,6 +62,7 @@ type tracer struct {
 	under  [2]byte // in place of what
 	b      uintptr // the testing.B of the benchmark that runs
 	counts []int64
+	where  map[uint64]int64 // see process
 }
 
 // trace starts the process and stays with it to its end.
@@ -176,7 +177,7 @@ func (t *tracer) operations(tid int, regs syscall.PtraceRegs, back uint64) error
 	if err != nil {
 		return err
 	}
-	n, err := steps(tid)
+	n, err := steps(tid, t.where)
 	for _, other := range halted {
 		err = errors.Join(err, syscall.PtraceCont(other, 0))
 	}

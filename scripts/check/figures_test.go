@@ -82,7 +82,7 @@ func TestTogether(t *testing.T) {
 // TestRead: what ran and what was counted are put together by their order.
 func TestRead(t *testing.T) {
 	text := []byte("BenchmarkNext/b-1 9 10 ns/op 64 B/op 2 allocs/op\nBenchmarkNext/a 9 10 ns/op 0 B/op 0 allocs/op\n")
-	g := group{"expr", []string{"Next"}, 1}
+	g := group{pkg: "expr", names: []string{"Next"}, rounds: 1}
 	got, err := g.read(text, []int64{counted * 70, counted*50 + 1})
 	if want := []figure{{"expr Next/a", 0, 0, 50, 0}, {"expr Next/b", 2, 64, 70, 0}}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)

@@ -9,8 +9,10 @@
 // instructions cannot be counted, or were counted with another Go or on another
 // architecture, the output says so and the rest is compared all the same.
 //
-// Usage: check [-update], from the root of the project. It ends with status 1 where
-// something has become worse. -update writes the table instead.
+// Usage: check [-update | -where benchmark], from the root of the project. It ends with
+// status 1 where something has become worse. -update writes the table instead; -where tells
+// in which functions a benchmark spends its instructions, which no sampling finds in an
+// operation of 100 ns.
 package main
 
 import (
@@ -37,11 +39,13 @@ const (
 )
 
 func main() {
-	update := flag.Bool("update", false, "write the figures in place of comparing them")
+	var o order
+	flag.BoolVar(&o.update, "update", false, "write the figures in place of comparing them")
+	flag.StringVar(&o.where, "where", "", "tell where a benchmark spends its instructions: \"topic MatchSmall/exact\"")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ok, err := check(ctx, *update)
+	ok, err := check(ctx, o)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "check:", err)
 	}
@@ -51,9 +55,15 @@ func main() {
 	}
 }
 
-// check measures, and compares or updates. It returns false for faults, which it has
+// order is what is asked for beside the comparison.
+type order struct {
+	update bool
+	where  string
+}
+
+// check measures, and does what is asked for. It returns false for faults, which it has
 // printed.
-func check(ctx context.Context, update bool) (ok bool, err error) {
+func check(ctx context.Context, o order) (ok bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
 	dir, err := os.MkdirTemp("", "check")
@@ -62,16 +72,26 @@ func check(ctx context.Context, update bool) (ok bool, err error) {
 	}
 	defer os.RemoveAll(dir)
 	m := measurer{dir: dir}
-	if err := m.build(ctx); err != nil {
+	if o.where != "" {
+		all, err := m.where(ctx, o.where)
+		printSpots(os.Stdout, all)
+		return true, err
+	}
+	if err := m.build(ctx, suite); err != nil {
 		return false, err
 	}
 	is := table{made: fmt.Sprintf("%s on %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)}
-	if update {
+	if o.update {
 		return true, m.update(ctx, is)
 	}
 	if is.figures, err = m.all(ctx); err != nil {
 		return false, err
 	}
+	return m.compare(os.Stdout, is)
+}
+
+// compare holds what was measured against the table and prints both.
+func (m *measurer) compare(w io.Writer, is table) (ok bool, err error) {
 	text, err := os.ReadFile(tableFile)
 	if err != nil {
 		return false, err
@@ -83,13 +103,13 @@ func check(ctx context.Context, update bool) (ok bool, err error) {
 	if m.uncounted == nil && was.made != is.made {
 		m.uncounted = fmt.Errorf("the figures are of %s, this is %s", was.made, is.made)
 	}
-	if err := list(os.Stdout, was, is); err != nil {
+	if err := list(w, was, is); err != nil {
 		return false, err
 	}
 	v := compare(was, is)
-	v.print(os.Stdout)
+	v.print(w)
 	if m.uncounted != nil {
-		fmt.Println("skipped: comparing instructions:", m.uncounted)
+		fmt.Fprintln(w, "skipped: comparing instructions:", m.uncounted)
 	}
 	return len(v.faults) == 0, nil
 }

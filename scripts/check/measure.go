@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"alcove/scripts/internal/gobench"
 )
@@ -21,6 +20,9 @@ type process struct {
 	dir  string
 	env  []string
 	out  *os.File
+	// where, if it is not nil, takes the instructions of all counted operations by the
+	// addresses at which they stand.
+	where map[uint64]int64
 }
 
 // environment keeps from the benchmarks what is not theirs: other processors, the
@@ -34,10 +36,10 @@ type measurer struct {
 	uncounted error // why instructions cannot be counted, nil where they can
 }
 
-// build builds the tests of the suite.
-func (m *measurer) build(ctx context.Context) error {
+// build builds the tests of groups.
+func (m *measurer) build(ctx context.Context, groups []group) error {
 	args := []string{"test", "-c", "-o", m.dir + string(filepath.Separator)}
-	for _, g := range suite {
+	for _, g := range groups {
 		args = append(args, "./internal/"+g.pkg)
 	}
 	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
@@ -80,7 +82,7 @@ func (m *measurer) group(ctx context.Context, g group) ([]figure, error) {
 
 // round runs the benchmarks of one package once.
 func (m *measurer) round(ctx context.Context, g group) ([]figure, error) {
-	text, counts, err := m.run(ctx, g)
+	text, counts, err := m.run(ctx, g, nil)
 	if err == nil {
 		var got []figure
 		if got, err = g.read(text, counts); err == nil {
@@ -91,8 +93,8 @@ func (m *measurer) round(ctx context.Context, g group) ([]figure, error) {
 }
 
 // run starts a process and returns what it printed and, where that works, the
-// instructions that each benchmark took.
-func (m *measurer) run(ctx context.Context, g group) (text []byte, counts []int64, err error) {
+// instructions that each benchmark took. For where see process.
+func (m *measurer) run(ctx context.Context, g group, where map[uint64]int64) (text []byte, counts []int64, err error) {
 	binary := filepath.Join(m.dir, g.pkg+".test")
 	out, err := os.Create(binary + ".out")
 	if err != nil {
@@ -100,9 +102,9 @@ func (m *measurer) run(ctx context.Context, g group) (text []byte, counts []int6
 	}
 	defer out.Close()
 	p := process{
-		args: []string{binary, "-test.run=^$", "-test.benchmem", fmt.Sprintf("-test.benchtime=%dx", warmUp+counted),
-			"-test.bench=^Benchmark(" + strings.Join(g.names, "|") + ")$"},
-		dir: filepath.Join("internal", g.pkg), env: append(os.Environ(), environment...), out: out,
+		args: []string{binary, "-test.skip=" + g.skip, "-test.run=^$", "-test.benchmem", fmt.Sprintf("-test.benchtime=%dx", warmUp+counted),
+			"-test.bench=" + g.pattern()},
+		dir: filepath.Join("internal", g.pkg), env: append(os.Environ(), environment...), out: out, where: where,
 	}
 	if m.uncounted == nil {
 		counts, err = count(ctx, p)

@@ -87,9 +87,17 @@ func halt(pid int, threads map[int]bool, but int) (halted []int, err error) {
 	return halted, nil
 }
 
-// steps counts the instructions of a thread up to the mark.
-func steps(tid int) (int64, error) {
+// steps counts the instructions of a thread up to the mark, in where by their addresses if
+// that is not nil.
+func steps(tid int, where map[uint64]int64) (int64, error) {
+	var regs syscall.PtraceRegs
 	for n := int64(0); n < maxSteps; n++ {
+		if where != nil {
+			if err := syscall.PtraceGetRegs(tid, &regs); err != nil {
+				return 0, err
+			}
+			where[regs.Rip]++
+		}
 		if err := syscall.PtraceSingleStep(tid); err != nil {
 			return 0, err
 		}

@@ -210,6 +210,15 @@ func (m *maker) sample(ctx context.Context, o options, scenario string) (*sample
 		broker.Env = append(broker.Env, "GOMAXPROCS="+strconv.Itoa(processors))
 	}
 	broker.Stdout, broker.Stderr = &log, &log
+	if r.traced {
+		trace, err := os.Create(o.trace())
+		if err != nil {
+			return nil, err
+		}
+		defer trace.Close()
+		broker.Stderr = trace
+		broker.Env = append(broker.Env, "GODEBUG=gctrace=1")
+	}
 	if err := broker.Start(); err != nil {
 		return nil, err
 	}

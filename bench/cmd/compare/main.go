@@ -43,6 +43,9 @@ type options struct {
 	dir       string // temporary files
 }
 
+// trace is the file with the standard error of a broker whose pauses are read.
+func (o options) trace() string { return filepath.Join(o.dir, "trace.log") }
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "compare:", err)

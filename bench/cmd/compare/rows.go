@@ -22,6 +22,8 @@ type row struct {
 	// rounds bounds the samples of each broker; 0: as many as asked for. It is for
 	// samples that take long and tell much each.
 	rounds int
+	// traced: the driver reads the broker's pauses from its standard error.
+	traced bool
 	// limit is what a sample may take beyond the time that it measures; 0: sampleTime.
 	limit time.Duration
 }
@@ -68,13 +70,14 @@ var rows = []row{
 	{name: "sticky-qos1", brokers: alcoveOnly},
 	{name: "idle"}, {name: "idle-tls", transport: overTLS}, {name: "idle-ws", transport: overWS},
 	{name: "subs-exact"}, {name: "subs-wild"}, {name: "connect"},
+	{name: "pauses", brokers: alcoveOnly, stored: true, traced: true, limit: databaseTime, rounds: 1},
 	{name: "scale-connections", brokers: withScale, rounds: 1},
 	{name: "scale-subscriptions", brokers: withScale, rounds: 1},
 	{name: "scale-accounts", brokers: alcoveOnly, rest: true, rounds: 1},
 	{name: "drain"}, {name: "retained"}, {name: "retained-memory", brokers: alcoveOnly, rest: true},
-	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime},
-	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime},
-	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime},
+	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime, rounds: 1},
+	{name: "retained-db-memory", brokers: alcoveOnly, rest: true, stored: true, limit: databaseTime, rounds: 1},
+	{name: "tenants", brokers: alcoveOnly, rest: true, limit: tenantsTime, rounds: 1},
 	{name: "neighbour", brokers: alcoveOnly, rest: true, limit: tenantsTime},
 }
 
@@ -166,6 +169,9 @@ func (r row) driverArgs(o options, at site, token string, pid int) []string {
 	}
 	if at.rest != "" {
 		args = append(args, "--rest", "http://"+at.rest)
+	}
+	if r.traced {
+		args = append(args, "--gctrace", o.trace())
 	}
 	if r.stored {
 		args = append(args, "--count", strconv.Itoa(o.retained))

@@ -37,6 +37,9 @@ type sample struct {
 	tenancy
 	saturation
 	stalls
+	Pauses   int     `json:"pauses"`
+	PauseP99 float64 `json:"pause_p99_us"`
+	PauseMax float64 `json:"pause_max_us"`
 }
 
 // saturation is what was found before a sample went on at half of it, and how long
@@ -116,6 +119,9 @@ func (s *sample) line(broker string) string {
 	}
 	if s.UnreadP99 > 0 {
 		text += fmt.Sprintf(", beside one that never reads %s µs, a little %s µs", number(s.UnreadP99), number(s.SlowP99))
+	}
+	if s.Pauses > 0 {
+		text += fmt.Sprintf(", %d pauses, p99 %s µs, longest %s µs", s.Pauses, number(s.PauseP99), number(s.PauseMax))
 	}
 	for _, p := range s.Series {
 		text += fmt.Sprintf(", %s: %s µs", count(float64(p.N)), number(p.CPUPerMsg))

@@ -50,7 +50,8 @@ func TestRowsFit(t *testing.T) {
 		"r13": "alcove mosquitto mochi nats", "drain": "alcove mosquitto mochi nats",
 		"idle-ws": "alcove mochi nats", "v5-pair": "alcove mosquitto mochi", "shared": "alcove mosquitto mochi",
 		"sticky": "alcove", "filter-1": "alcove", "filter-plain": "alcove mosquitto mochi nats",
-		"retained-db": "alcove", "selector": "alcove",
+		"retained-db": "alcove", "selector": "alcove", "tls-pair": "alcove mosquitto mochi nats",
+		"scale-connections": "alcove mosquitto", "pauses": "alcove", "two-loops": "alcove",
 	} {
 		var names []string
 		for _, m := range able(scenario, makers) {
@@ -73,6 +74,7 @@ func TestDriverArgs(t *testing.T) {
 		"idle-ws":            "bench idle-ws --url ws://h:1/mqtt --pid 5 --duration 1s --insecure --json --quiet --token k",
 		"retained-db":        "bench retained-db --url mqtt://h:1 --pid 5 --duration 1s --insecure --json --quiet --token k --count 77",
 		"retained-db-memory": "bench retained-db-memory --url mqtt://h:1 --pid 5 --duration 1s --insecure --json --quiet --token k --rest http://h:2 --count 77",
+		"pauses":             "bench pauses --url mqtt://h:1 --pid 5 --duration 1s --insecure --json --quiet --token k --gctrace trace.log --count 77",
 	} {
 		r := findRow(scenario)
 		at := site{address: "h:1", transport: r.transport}
@@ -81,6 +83,25 @@ func TestDriverArgs(t *testing.T) {
 		}
 		if got := strings.Join(r.driverArgs(o, at, "k", 5), " "); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", scenario, got, want)
+		}
+	}
+}
+
+// TestPlaces: a row is measured on one core, or by so many processors on both; and as
+// often as asked, or as its own bound says.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		scenario, broker, driver   string
+		processors, asked, samples int
+	}{{"r13", "0", "1", 1, 3, 3}, {"one-loop", "0,1", "0,1", 1, 3, 3}, {"two-loops", "0,1", "0,1", 2, 2, 2},
+		{"scale-accounts", "0", "1", 1, 3, 1}} {
+		r := findRow(c.scenario)
+		broker, driver, processors := r.place()
+		if broker != c.broker || driver != c.driver || processors != c.processors {
+			t.Errorf("%s: broker on %s, driver on %s, %d processors", c.scenario, broker, driver, processors)
+		}
+		if got := r.roundsOf(options{rounds: c.asked}); got != c.samples {
+			t.Errorf("%s: %d samples of %d", c.scenario, got, c.asked)
 		}
 	}
 }

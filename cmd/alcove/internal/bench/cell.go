@@ -75,9 +75,11 @@ type publisher struct {
 // acknowledge counts the next n messages of p as acknowledged: a broker answers in the
 // order in which they were sent [MQTT-4.6.0-2]. Called with c.mu held.
 func (c *cell) acknowledge(p *publisher, n uint64, now int64) {
-	if c.acks != nil && c.meter.measuring.Load() {
+	if c.acks != nil {
 		for i := range n {
-			c.acks.Record(now - p.asked[(p.acked+i)%uint64(len(p.asked))])
+			if due := p.asked[(p.acked+i)%uint64(len(p.asked))]; c.meter.measures(due) {
+				c.acks.Record(now - due)
+			}
 		}
 	}
 	p.acked += n
@@ -191,7 +193,7 @@ func (c *cell) deliver(l *link, topic, payload []byte, now int64) error {
 	} else if err := c.judge.see(l, number, seq, topic); err != nil {
 		c.fail(err)
 	}
-	if c.hist != nil && c.meter.measuring.Load() {
+	if c.hist != nil && c.meter.measures(due) {
 		c.hist.Record(now - due)
 	}
 	return nil

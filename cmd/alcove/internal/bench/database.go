@@ -28,14 +28,22 @@ type database struct {
 func measureDatabase(ctx context.Context, r *run, res *Result) error {
 	d := &database{r: r, res: res, shards: r.cfg.Connections, each: r.cfg.Count / r.cfg.Connections,
 		rng: rand.New(rand.NewPCG(7, 11))}
-	if d.each <= answers || d.each >= 1e7 {
-		return fmt.Errorf("%d messages of %d connections: more than %d and less than ten million of each are possible", r.cfg.Count, d.shards, answers)
+	if err := d.possible(); err != nil {
+		return err
 	}
 	res.Count = d.shards * d.each
 	for _, step := range []func(context.Context) error{d.store, d.update, d.query, d.fetch, d.drop} {
 		if err := step(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// possible refuses sizes for which the topics' digits or the questions do not suffice.
+func (d *database) possible() error {
+	if d.each <= answers || d.each >= 1e7 {
+		return fmt.Errorf("%d messages of %d connections: more than %d and less than ten million of each are possible", d.r.cfg.Count, d.shards, answers)
 	}
 	return nil
 }

@@ -20,12 +20,18 @@
 // slowest subscriber, so a broker is measured at the pace it can sustain. Latency
 // runs are an open loop: message k is due at start + k/rate whether or not the broker
 // keeps up, and its latency counts from the moment it was due. A stall therefore
-// shows in every message that it delayed (no coordinated omission).
+// shows in every message that it delayed (no coordinated omission). Batches of QoS 0 are
+// due as one. What was due in the measured time counts, however late it comes.
 //
 // Each payload begins with its publisher's number, a sequence number and the time at
 // which it was due; every subscriber checks every message. What conditions, selectors
 // and groups let through is known exactly, by the rule that made the messages: one too
 // many is an error, one too few is lost.
+//
+// A series is one load at several sizes: connections, subscriptions, accounts. Its loads
+// have the same messages in a write and the same receivers at each size, so that what a
+// message costs more comes from the size alone. The pauses of a broker in Go are read
+// from the trace of its collector.
 //
 // # Ownership
 //

@@ -6,16 +6,6 @@ import (
 	"fmt"
 )
 
-// flatMessages is how many messages all publishers of scale-connections have under way
-// together, as far as each has one write under way at least and no more than usual.
-const flatMessages = 50 * usualWindow
-
-// flatWindow is a publisher's share of flatMessages, in whole writes.
-func flatWindow(pairs int) int {
-	share := flatMessages / max(1, pairs) / usualBatch * usualBatch
-	return min(usualWindow, max(usualBatch, share))
-}
-
 // sizes returns those of a scenario's steps that are below its largest, and that.
 func sizes(largest int, steps ...int) (all []int) {
 	for _, n := range steps {
@@ -35,11 +25,13 @@ func (r *run) step(ctx context.Context, n int, cells []*cell, res *Result) error
 	return nil
 }
 
-// measureManyConnections spreads the same traffic over more and more connections.
+// measureManyConnections spreads traffic over more and more connections. Every publisher
+// has one write under way: with more, few connections would fill a read of the broker's
+// with many writes, and many could not.
 func measureManyConnections(ctx context.Context, r *run, res *Result) error {
 	res.SeriesOf = "connections"
 	for _, n := range sizes(r.cfg.Connections, 10, 100, 1000) {
-		r.cfg.Connections, r.cfg.Window = n, flatWindow(n/2)
+		r.cfg.Connections = n
 		cells, err := r.build(ctx)
 		if err != nil {
 			return err

@@ -12,11 +12,19 @@ import (
 // meter holds the counters of a run, which everybody may read at any time.
 type meter struct {
 	clock
-	sent      atomic.Uint64
-	received  atomic.Uint64
-	errors    atomic.Uint64
-	measuring atomic.Bool // the warm-up is over and the end has not come
-	closing   atomic.Bool // connections end because we end them
+	sent     atomic.Uint64
+	received atomic.Uint64
+	errors   atomic.Uint64
+	from, to atomic.Int64 // what is due from one to the other is measured; 0: no beginning, no end yet
+	closing  atomic.Bool  // connections end because we end them
+}
+
+// measures reports whether a message that was due at a moment counts. What was due in
+// the time that is measured does, however late it comes: else a broker that stands
+// still at the end would be forgiven.
+func (m *meter) measures(due int64) bool {
+	from, to := m.from.Load(), m.to.Load()
+	return from > 0 && due >= from && (to == 0 || due < to)
 }
 
 // Usage is what a process has taken from the machine.

@@ -18,6 +18,7 @@ type Result struct {
 	Database
 	Tenancy
 	Stalls
+	Pauses
 	Series
 	Counts
 }
@@ -31,6 +32,14 @@ type Stalls struct {
 	SlowP50    float64 `json:"slow_p50_us,omitempty"`
 	SlowP99    float64 `json:"slow_p99_us,omitempty"`
 	SlowP999   float64 `json:"slow_p999_us,omitempty"`
+}
+
+// Pauses are how often the broker's garbage collector stopped everything, and for how
+// long, in microseconds.
+type Pauses struct {
+	Pauses   int     `json:"pauses,omitempty"`
+	PauseP99 float64 `json:"pause_p99_us,omitempty"`
+	PauseMax float64 `json:"pause_max_us,omitempty"`
 }
 
 // Series is what a message cost at several sizes of the same thing, in rising order.

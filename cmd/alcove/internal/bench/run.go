@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type Config struct {
 	Rate        float64 // messages a second, which makes it an open loop
 	Threads     int
 	Progress    io.Writer // one line a second; nil: none
+	GCTrace     string    // file with the broker's standard error, GODEBUG=gctrace=1; empty: none
 	REST        Caller    // for scenarios that make accounts; nil: none
 }
 
@@ -57,6 +59,8 @@ const (
 	stallTime  = 3 * time.Second
 	settleTime = 1500 * time.Millisecond
 	drainTime  = 10 * time.Second
+	fetchTime  = 15 * time.Second // until the first of what a broker has kept comes,
+	fetchPause = 6 * time.Second  // and from one to the next
 	maxStalls  = 5
 )
 
@@ -159,7 +163,8 @@ type drive struct {
 	links []*link // driven by goroutines
 	wg    sync.WaitGroup
 
-	settling bool // nothing new is sent: standing still is the end
+	settling bool          // nothing new is sent: standing still is the end
+	patience time.Duration // instead of stallTime; 0: that
 }
 
 // begin deals the cells to loops and starts them.
@@ -228,7 +233,7 @@ func (d *drive) wait(ctx context.Context, limit time.Duration, done func() bool)
 			last, lastSent, moved = out, in, time.Now()
 		} else if d.settling && time.Since(moved) > settleTime {
 			return nil
-		} else if time.Since(moved) > stallTime {
+		} else if time.Since(moved) > cmp.Or(d.patience, stallTime) {
 			for _, c := range d.cells {
 				c.unstick()
 			}

@@ -17,7 +17,7 @@ const (
 	stalledBuffer  = 4 << 10
 	stalledBytes   = 16 << 20
 	stalledPayload = 1 << 10
-	fillTime       = 5 * time.Second
+	fillTime       = 2 * time.Second
 	slowBytes      = 100
 	slowPause      = 100 * time.Millisecond
 )
@@ -28,7 +28,7 @@ func measureStalled(ctx context.Context, r *run, res *Result) error {
 	if err := measureTraffic(ctx, r, res); err != nil {
 		return err
 	}
-	alone := res.Latency
+	alone, rates := res.Latency, res.Rates
 	if err := r.besideStalled(ctx, 0, res); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func measureStalled(ctx context.Context, r *run, res *Result) error {
 		return err
 	}
 	res.SlowP50, res.SlowP99, res.SlowP999 = res.P50, res.P99, res.P999
-	res.Latency = alone
+	res.Latency, res.Rates = alone, rates
 	return nil
 }
 

@@ -278,13 +278,18 @@ func (r *run) fetch(ctx context.Context, greetings []hello, cells []*cell, res *
 		return a, b, err
 	}
 	defer d.end()
-	var got uint64
-	idle := time.Now()
+	d.patience = fetchTime + time.Second
+	before := r.meter.received.Load()
+	got, idle := before, time.Now()
 	err = d.wait(ctx, 0, func() bool {
 		if n := r.meter.received.Load(); n != got {
 			got, idle = n, time.Now()
 		}
-		return d.settled() || time.Since(idle) > stallTime-time.Second/2
+		limit := fetchPause
+		if got == before {
+			limit = fetchTime
+		}
+		return d.settled() || time.Since(idle) > limit
 	})
 	if err != nil {
 		return a, b, err

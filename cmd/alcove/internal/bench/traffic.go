@@ -120,6 +120,7 @@ func (r *run) drive(ctx context.Context, cells []*cell, res *Result) error {
 		return err
 	}
 	defer d.end()
+	defer r.meter.from.Store(0)
 	return r.timed(ctx, d, res)
 }
 
@@ -128,11 +129,12 @@ func (r *run) timed(ctx context.Context, d *drive, res *Result) error {
 	if err := d.wait(ctx, r.cfg.Warmup, d.broken); err != nil {
 		return err
 	}
-	r.meter.measuring.Store(true)
 	a, err := r.sample()
 	if err != nil {
 		return err
 	}
+	r.meter.to.Store(0)
+	r.meter.from.Store(a.at)
 	if err := d.wait(ctx, r.cfg.Duration, d.broken); err != nil {
 		return err
 	}
@@ -140,7 +142,7 @@ func (r *run) timed(ctx context.Context, d *drive, res *Result) error {
 	if err != nil {
 		return err
 	}
-	r.meter.measuring.Store(false)
+	r.meter.to.Store(b.at)
 	res.rates(a, b)
 	if err := d.settle(ctx); err != nil {
 		return err
