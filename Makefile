@@ -32,7 +32,7 @@ unit check suites fuzz interop: setup $(BIN)/gate ## one stage of the tests
 $(BIN)/gate:
 	@$(GO) build -buildvcs=false -o $@ ./scripts/gate
 
-bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performance.md
+bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performance.md and its charts
 	cd bench && $(GO) run ./cmd/compare $(BENCH)
 
 bench-unpinned: ## the same without pinning processes to cores; prints only

@@ -3,50 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"strings"
 )
-
-// figure is one table of the document: it shows one figure of every scenario that has
-// it.
-type figure struct {
-	title, about string
-	of           func(*sample) float64
-	show         func(float64) string
-	in           func(scenario string) bool // the scenarios that this figure is about
-}
-
-// traffic accepts the scenarios that are about messages under way.
-func traffic(scenario string) bool {
-	return !begins("subs", "connect", "idle", "retained-db")(scenario)
-}
-
-// pinnedGoals is what the goals in microseconds hold for.
-const pinnedGoals = "with the broker on one core"
-
-var figures = []figure{
-	{"Broker CPU per message", "µs of the broker's own CPU time, messages in and out counted; less is better. Goals " + pinnedGoals +
-		": r13 0.17, pair 0.24, fan500 0.50, fanin 0.20, qos1-100 0.6, qos1-20 1.0, latency 18.8 at most; " +
-		"by MQTT 5 with three user properties on each delivery 1.3 times as much.",
-		func(s *sample) float64 { return s.CPUPerMsg }, number, traffic},
-	{"Messages in", "per second; more is better. Goal: r13 1.45 million " + pinnedGoals + ".",
-		func(s *sample) float64 { return s.InPerS }, count, traffic},
-	{"Messages out", "per second; more is better. Goal: r13 4.35 million " + pinnedGoals + ".",
-		func(s *sample) float64 { return s.OutPerS }, count, traffic},
-	{"Broker CPU per publish", "µs, deliveries included; less is better. Goals: subs-exact 4, subs-wild 1.5 at most; " +
-		"selector (1,000 words at each of two levels, four deliveries) grows with the levels of the topic, not with the words.",
-		func(s *sample) float64 { return s.CPUPerPublish }, number, begins("subs", "selector", "filter", "shared", "sticky")},
-	{"Broker CPU per connection opened", "µs; less is better. Goal: connect 80 at most.",
-		func(s *sample) float64 { return s.CPUPerConnect }, number, begins("connect", "idle")},
-	{"Latency, median", "µs; less is better.", func(s *sample) float64 { return s.P50 }, number, begins("latency")},
-	{"Latency, p99", "µs; less is better. Goal: 1,500 at most.", func(s *sample) float64 { return s.P99 }, number, begins("latency")},
-	{"Latency, p99.9", "µs; less is better.", func(s *sample) float64 { return s.P999 }, number, begins("latency")},
-	{"Memory per idle connection", "bytes of resident memory, each connection with one subscription; less is better. " +
-		"Goals: 1,000 at most, over TLS 12,000.",
-		func(s *sample) float64 { return s.RSSPerConn }, count, begins("idle")},
-	{"Memory per subscription", "bytes of resident memory; less is better. Goal: 200 at most.",
-		func(s *sample) float64 { return s.RSSPerSub }, count, begins("subs")},
-}
 
 // cost is a figure of Alcove's dialect that is worked out from several scenarios.
 type cost struct {
@@ -127,46 +85,83 @@ var tenancyFigures = []struct {
 	{"neighbour", "messages a second taken from that one", "", func(s *sample) float64 { return s.FloodedPerS }, count},
 }
 
-// markdown writes the whole document.
-func (t table) markdown(o options, makers []*maker) string {
+// markdown writes the whole document, with links to charts that are beside it.
+func (r *report) markdown(c charts) string {
 	var b strings.Builder
-	b.WriteString("# Alcove beside its peers\n\n")
-	fmt.Fprintf(&b, "Made by `%s` on a machine of %d shared cores", command(o), runtime.NumCPU())
-	if o.pin {
-		b.WriteString(", broker pinned to one (Go brokers with GOMAXPROCS=1), driver to another")
-	} else {
-		b.WriteString(", nothing pinned")
-	}
-	fmt.Fprintf(&b, ". Medians of %d interleaved runs of %s each; every run has a fresh broker.\n", o.rounds, o.duration)
+	b.WriteString("# Alcove beside its peers\n\n" + r.origin.about())
 	b.WriteString("Absolute figures move with the machine; the ratios of one run hold better. ")
 	b.WriteString("A ratio is Alcove's figure divided by the peer's. A dash: the broker has no such feature, or did not complete.\n")
 	b.WriteString("`alcove bench --help` says what each scenario does. `make bench-micro` measures single parts: " +
 		"matching, expressions, sticky picks, retained messages, stamps, deliveries.\n\n| broker | version |\n|---|---|\n")
-	for _, m := range makers {
-		fmt.Fprintf(&b, "| %s | %s |\n", m.name, m.version)
+	for _, broker := range r.brokers {
+		fmt.Fprintf(&b, "| %s | %s |\n", broker, r.origin.Versions[broker])
 	}
-	for _, f := range figures {
-		about := o
-		about.scenarios = nil
-		for _, scenario := range o.scenarios {
-			if f.in(scenario) {
-				about.scenarios = append(about.scenarios, scenario)
-			}
-		}
-		rows := t.rows(about, makers, f.of, f.show)
-		if rows == "" {
-			continue
-		}
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n%s%s", f.title, f.about, heading(makers), rows)
-	}
-	b.WriteString(t.dialect())
-	b.WriteString(t.database())
-	b.WriteString(t.tenants())
+	b.WriteString(r.goals())
+	b.WriteString(c.cost.link())
+	b.WriteString(r.leaders())
+	b.WriteString(c.latency.link())
+	b.WriteString(r.figures())
+	b.WriteString(r.flatness())
+	b.WriteString(c.curves.link())
+	b.WriteString(r.results.dialect())
+	b.WriteString(r.results.database())
+	b.WriteString(r.results.tenants())
 	b.WriteString("\n## Correctness\n\nEvery message carries a sequence number. A message that a filter, a selector or a group " +
 		"should have kept from a subscriber counts as an error, as does a fingerprint that changes its member. ")
 	b.WriteString("Sum over all runs of what was lost, duplicated, out of order or failed:\n\n")
-	b.WriteString(t.faults(o, makers))
+	b.WriteString(r.faults())
 	return b.String()
+}
+
+// about says how and where a run took place.
+func (about origin) about() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Made by `%s` on %s, on a machine of %d shared cores with Linux %s and %s", about.Command, about.Date, about.Cores, about.Kernel, about.Go)
+	if about.Pinned {
+		b.WriteString("; broker pinned to one core (Go brokers with GOMAXPROCS=1), driver to another")
+	} else {
+		b.WriteString("; nothing pinned")
+	}
+	fmt.Fprintf(&b, ". Medians of %d interleaved runs of %s each; every run has a fresh broker.\n", about.Rounds, about.Duration)
+	return b.String()
+}
+
+// flatness tells what a message costs among more and more of something; nothing where
+// that was not measured.
+func (r *report) flatness() string {
+	var b strings.Builder
+	for _, scenario := range r.scenarios {
+		for _, broker := range r.brokers {
+			of, points := r.curve(scenario, broker)
+			if len(points) < 2 {
+				continue
+			}
+			fmt.Fprintf(&b, "| %s | %s | ", of, broker)
+			least, most := points[0].CPUPerMsg, points[0].CPUPerMsg
+			for i, p := range points {
+				if i > 0 {
+					b.WriteString(", ")
+				}
+				fmt.Fprintf(&b, "%s: %s", count(float64(p.N)), number(p.CPUPerMsg))
+				least, most = min(least, p.CPUPerMsg), max(most, p.CPUPerMsg)
+			}
+			fmt.Fprintf(&b, " | %s | %s |\n", number(points[len(points)-1].CPUPerMsg/points[0].CPUPerMsg), number(most/least))
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return "\n## Broker CPU per message among more and more\n\nµs. What a message costs at the most by what it costs at the fewest, and at the dearest size by the cheapest: 1 is flat.\n\n" +
+		"| of | broker | µs a message | most / fewest | dearest / cheapest |\n|---|---|---|---:|---:|\n" + b.String()
+}
+
+// curve is a broker's series of points in a scenario, and what there are N of.
+func (r *report) curve(scenario, broker string) (of string, points []point) {
+	s := r.results[scenario][broker]
+	if s == nil || len(s.samples) == 0 {
+		return "", nil
+	}
+	return s.samples[0].SeriesOf, s.samples[0].Series
 }
 
 // dialect tells what Alcove's own features cost; nothing where none was measured.

@@ -1,11 +1,12 @@
 // Command compare measures Alcove beside its peers, mosquitto, mochi and nats-server, in
-// one interleaved run, and writes the table. `make bench` calls it.
+// one interleaved run, and writes the document with its charts. `make bench` calls it.
 //
 // It hides how the brokers are built, started and pinned. Its nouns: a row (a scenario
 // and which brokers can run it), a site (where a broker listens in one run), a maker
 // (how one broker is started), a sample (what `alcove bench` measured in one
 // run), a series (the samples of one broker in one scenario, of which the median
-// counts). Invariants: every sample has a fresh broker; the brokers take turns within
+// counts), a report (the medians of a run, which the document, its table of goals and
+// its charts are made of). Invariants: every sample has a fresh broker; the brokers take turns within
 // each round, so that a slow moment of the machine meets all of them; nothing is left
 // running.
 //
@@ -91,15 +92,15 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	results, err := measure(ctx, o, makers)
+	results, err := takeAll(ctx, o, makers)
 	if err != nil {
 		return err
 	}
-	return publish(o, makers, results)
+	return publish(o, newReport(o, makers, results, time.Now()))
 }
 
-// measure takes all samples: per scenario the rounds, per round the brokers by turns.
-func measure(ctx context.Context, o options, makers []*maker) (table, error) {
+// takeAll takes all samples: per scenario the rounds, per round the brokers by turns.
+func takeAll(ctx context.Context, o options, makers []*maker) (table, error) {
 	results := table{}
 	total := 0
 	for _, scenario := range o.scenarios {
@@ -140,15 +141,28 @@ func able(scenario string, makers []*maker) []*maker {
 	return slices.DeleteFunc(slices.Clone(makers), func(m *maker) bool { return !findRow(scenario).fits(m) })
 }
 
-// publish prints the tables and writes them to the file.
-func publish(o options, makers []*maker, results table) error {
-	text := results.markdown(o, makers)
+// publish prints the document and writes it to the file, with its charts beside it.
+func publish(o options, r *report) error {
+	var c charts
+	if o.out != "" {
+		c = r.charts(strings.TrimSuffix(filepath.Base(o.out), filepath.Ext(o.out)))
+	}
+	text := r.markdown(c)
 	fmt.Print("\n", text)
 	if o.out == "" {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(o.out), 0o755); err != nil {
+	dir := filepath.Dir(o.out)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
+	}
+	for _, one := range []chart{c.cost, c.latency, c.curves} {
+		if one.text == "" {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, one.file), []byte(one.text), 0o644); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(o.out, []byte(text), 0o644)
 }

@@ -228,80 +228,100 @@ func command(o options) string {
 	return fmt.Sprintf("%s BENCH=%q", target, strings.Join(flags, " "))
 }
 
-func heading(makers []*maker) string {
-	head, rule := "| scenario |", "|---|"
-	for _, m := range makers {
-		head += " " + m.name + " |"
+// heading begins a table with a column of the given name and one for each broker, then
+// the ratios.
+func (r *report) heading(first string) string {
+	head, rule := "| "+first+" |", "|---|"
+	for _, broker := range r.brokers {
+		head += " " + broker + " |"
 		rule += "---:|"
 	}
-	for _, m := range makers[1:] {
-		head += " / " + m.name + " |"
+	for _, broker := range r.brokers[1:] {
+		head += " / " + broker + " |"
 		rule += "---:|"
 	}
 	return head + "\n" + rule + "\n"
 }
 
 // rows writes the rows of one figure, without those scenarios that do not have it.
-func (t table) rows(o options, makers []*maker, of func(*sample) float64, show func(float64) string) string {
+func (r *report) rows(f figure) string {
 	var b strings.Builder
-	for _, scenario := range o.scenarios {
-		values := make([]float64, len(makers))
-		measured := false
-		for i, m := range makers {
-			values[i] = t.series(scenario, m.name).median(of)
-			measured = measured || !math.IsNaN(values[i])
+	for _, scenario := range r.scenarios {
+		if f.in(scenario) {
+			b.WriteString(r.row(scenario, scenario, f.measure))
 		}
-		if !measured {
-			continue
-		}
-		b.WriteString("| " + scenario + " |")
-		for _, v := range values {
-			b.WriteString(" " + show(v) + " |")
-		}
-		for _, v := range values[1:] {
-			b.WriteString(" " + number(values[0]/v) + " |")
-		}
-		b.WriteString("\n")
 	}
 	return b.String()
 }
 
+// row writes one row: a scenario's figure of each broker and the ratios; nothing where
+// nobody has the figure.
+func (r *report) row(name, scenario string, m measure) string {
+	values := make([]float64, len(r.brokers))
+	measured := false
+	text := "| " + name + " |"
+	for i, broker := range r.brokers {
+		values[i] = r.figure(scenario, broker, m)
+		measured = measured || !math.IsNaN(values[i])
+		text += " " + m.show(values[i]) + " |"
+	}
+	if !measured {
+		return ""
+	}
+	for _, v := range values[1:] {
+		text += " " + number(values[0]/v) + " |"
+	}
+	return text + "\n"
+}
+
+// figure is what was measured; NaN for nothing.
+func (r *report) figure(scenario, broker string, m measure) float64 {
+	return r.results[scenario][broker].median(m.of)
+}
+
 // faults lists what went wrong, by broker and scenario.
-func (t table) faults(o options, makers []*maker) string {
+func (r *report) faults() string {
 	var b strings.Builder
-	for _, m := range makers {
+	for _, broker := range r.brokers {
 		clean := true
-		for _, scenario := range o.scenarios {
-			s := t.series(scenario, m.name)
-			var sum sample
-			for _, one := range s.samples {
-				sum.Sent += one.Sent
-				sum.Lost += one.Lost
-				sum.Duplicated += one.Duplicated
-				sum.OutOfOrder += one.OutOfOrder
-				sum.Errors += one.Errors
-				sum.FirstError = cmp.Or(sum.FirstError, one.FirstError)
-			}
-			text := sum.faults()
-			if text != "" && sum.Sent > 0 {
-				text += fmt.Sprintf(" of %d sent", sum.Sent)
-			}
-			if sum.FirstError != "" {
-				text += " (" + sum.FirstError + ")"
-			}
-			if s.err != nil {
-				text = strings.TrimPrefix(text+"; did not complete: "+s.err.Error(), "; ")
-			}
-			if text != "" {
+		for _, scenario := range r.scenarios {
+			if text := r.results[scenario][broker].faults(); text != "" {
 				clean = false
-				fmt.Fprintf(&b, "- %s, %s: %s\n", m.name, scenario, text)
+				fmt.Fprintf(&b, "- %s, %s: %s\n", broker, scenario, text)
 			}
 		}
 		if clean {
-			fmt.Fprintf(&b, "- %s: none\n", m.name)
+			fmt.Fprintf(&b, "- %s: none\n", broker)
 		}
 	}
 	return b.String()
+}
+
+// faults tells what was wrong in the runs of a series, or nothing.
+func (s *series) faults() string {
+	if s == nil {
+		return ""
+	}
+	var sum sample
+	for _, one := range s.samples {
+		sum.Sent += one.Sent
+		sum.Lost += one.Lost
+		sum.Duplicated += one.Duplicated
+		sum.OutOfOrder += one.OutOfOrder
+		sum.Errors += one.Errors
+		sum.FirstError = cmp.Or(sum.FirstError, one.FirstError)
+	}
+	text := sum.faults()
+	if text != "" && sum.Sent > 0 {
+		text += fmt.Sprintf(" of %d sent", sum.Sent)
+	}
+	if sum.FirstError != "" {
+		text += " (" + sum.FirstError + ")"
+	}
+	if s.err != nil {
+		text = strings.TrimPrefix(text+"; did not complete: "+s.err.Error(), "; ")
+	}
+	return text
 }
 
 // number prints three significant digits, or a dash for what was not measured.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -23,34 +22,6 @@ func TestMedian(t *testing.T) {
 		if got := s.median(cpu); got != c.want && !(math.IsNaN(got) && math.IsNaN(c.want)) {
 			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
 		}
-	}
-}
-
-func TestMarkdown(t *testing.T) {
-	o := options{rounds: 1, duration: 2 * time.Second, scenarios: []string{"r13", "idle"}, pin: true}
-	makers := []*maker{{name: "alcove", version: "this tree"}, {name: "mosquitto", version: "2.0.11"}}
-	results := table{}
-	results.add("r13", "alcove", &sample{CPUPerMsg: 0.25, OutPerS: 4_000_000})
-	results.add("r13", "mosquitto", &sample{CPUPerMsg: 5, OutPerS: 200_000, Sent: 10, Lost: 3})
-	results.add("idle", "alcove", &sample{RSSPerConn: 1000})
-	results.fail("idle", "mosquitto", errors.New("exit status 1"))
-	text := results.markdown(o, makers)
-	for _, want := range []string{
-		"make bench BENCH=\"--rounds 1 --duration 2s --scenarios r13,idle\"",
-		"| scenario | alcove | mosquitto | / mosquitto |",
-		"| r13 | 0.250 | 5.00 | 0.050 |",
-		"| r13 | 4,000,000 | 200,000 | 20.0 |",
-		"| idle | 1,000 | – | – |",
-		"- alcove: none",
-		"- mosquitto, r13: 3 lost of 10 sent",
-		"- mosquitto, idle: did not complete: exit status 1",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the document lacks %q:\n%s", want, text)
-		}
-	}
-	if strings.Contains(text, "Latency") {
-		t.Error("a figure that nobody measured has a table")
 	}
 }
 
@@ -175,48 +146,5 @@ func TestCheckWantsUserProperties(t *testing.T) {
 		if s.Errors != c.errors {
 			t.Errorf("%+v: %d errors", c, s.Errors)
 		}
-	}
-}
-
-// TestDialect: differences and ratios come from the medians, and what was not
-// measured is left out.
-func TestDialect(t *testing.T) {
-	o := options{rounds: 3, duration: 5 * time.Second, retained: 10_000_000, pin: true,
-		scenarios: []string{"filter-plain", "filter-1", "filter-1000", "retained-db", "retained-db-memory"}}
-	makers := []*maker{{name: "alcove"}, {name: "mochi"}}
-	results := table{}
-	results.add("filter-plain", "alcove", &sample{CPUPerPublish: 0.4})
-	results.add("filter-plain", "mochi", &sample{CPUPerPublish: 4})
-	results.add("filter-1", "alcove", &sample{CPUPerPublish: 1.2})
-	results.add("filter-1000", "alcove", &sample{CPUPerPublish: 41.16, Count: 1000})
-	results.add("sticky", "alcove", &sample{CPUPerPublish: 0.3})
-	results.add("shared", "alcove", &sample{CPUPerPublish: 0.35})
-	results.add("retained-db", "alcove", &sample{Count: 10_000_000, PayloadBytes: 64, InPerS: 1, stored: stored{StoredPerS: 200_000, SelectP50: 81.2}})
-	results.add("retained-db-memory", "alcove", &sample{Count: 10_000_000, PayloadBytes: 64, stored: stored{StoredPerS: 700_000, RSSPerRetained: 123}})
-	results.add("neighbour", "alcove", &sample{tenancy: tenancy{QuietP99: 400, LimitedP99: 500}})
-	text := results.markdown(o, makers)
-	for _, want := range []string{
-		"| beside an account that floods at ten times its limit, µs | 500 | at most twice as much |",
-		"--retained 10000000",
-		"| filter-1 | 1.20 | – | – |",
-		"µs a message | 0.800 | at most 1 |",
-		"ns a message | 40.0 | at most 50 |",
-		"sticky less shared, µs a message | −0.050 | at most 0.1 |",
-		"10,000,000 retained messages of 64 bytes",
-		"| stored, per second | 200,000 | 700,000 |  |",
-		"| memory each beside the payload, bytes | – | 123 | at most 200 |",
-		"| 10 of all by selectors, median, µs | 81.2 | – |",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("the document lacks %q:\n%s", want, text)
-		}
-	}
-	for _, never := range []string{"v5-r13 by r13", "QoS 1 |", "## Messages in", "NaN", "tokens created by REST"} {
-		if strings.Contains(text, never) {
-			t.Errorf("the document has %q, which nobody measured:\n%s", never, text)
-		}
-	}
-	if text := (table{}).markdown(o, makers); strings.Contains(text, "What the dialect costs") || strings.Contains(text, "as a database") || strings.Contains(text, "## Accounts") {
-		t.Errorf("sections without figures:\n%s", text)
 	}
 }
