@@ -12,10 +12,10 @@ import (
 // and what its idle connections cost is what its owner sees. While it works, the
 // collector's own pace is left alone.
 const (
-	tidyEvery = time.Second
+	tidyEvery = time.Second / 2
 	// quietBytes is how little may have been allocated since the last look for
 	// the broker to count as quiet.
-	quietBytes = 2 << 20
+	quietBytes = 1 << 20
 	// worthwhile is how much must be free and not given back, or have been
 	// allocated since the last time, for a collection to pay; beside that, a
 	// quarter of the heap, since collecting a large one costs more.

@@ -73,6 +73,7 @@ var rows = []row{
 	{name: "pauses", brokers: alcoveOnly, stored: true, traced: true, limit: databaseTime, rounds: 1},
 	{name: "scale-connections", brokers: withScale, rounds: 1},
 	{name: "scale-subscriptions", brokers: withScale, rounds: 1},
+	{name: "scale-topics", brokers: alcoveOnly, rounds: 1},
 	{name: "scale-accounts", brokers: alcoveOnly, rest: true, rounds: 1},
 	{name: "drain"}, {name: "retained"}, {name: "retained-memory", brokers: alcoveOnly, rest: true},
 	{name: "retained-db", brokers: alcoveOnly, stored: true, limit: databaseTime, rounds: 1},

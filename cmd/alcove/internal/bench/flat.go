@@ -44,16 +44,33 @@ func measureManyConnections(ctx context.Context, r *run, res *Result) error {
 	return nil
 }
 
-// measureManySubscriptions publishes to random topics among more and more exact
-// subscriptions, which the same few connections have, so that neither the receivers nor
-// their shares of a write change.
+// busyTopics are those among any number of subscriptions that are published to, where
+// the question is what the others cost.
+const busyTopics = 1000
+
+// measureManySubscriptions publishes to random ones of the same thousand topics, among
+// more and more subscriptions to others.
 func measureManySubscriptions(ctx context.Context, r *run, res *Result) error {
-	res.SeriesOf = "subscriptions"
+	return r.measureAmong(ctx, "subscriptions", busyTopics, res)
+}
+
+// measureManyTopics publishes to random ones of more and more topics, with a subscription
+// each: what is read of one message is not in the processor's caches for the next.
+func measureManyTopics(ctx context.Context, r *run, res *Result) error {
+	return r.measureAmong(ctx, "topics", r.cfg.Count, res)
+}
+
+// measureAmong publishes to random ones of so many topics at most, among more and more
+// exact subscriptions, which the same few connections have, so that neither the receivers
+// nor their shares of a write change.
+func (r *run) measureAmong(ctx context.Context, of string, busy int, res *Result) error {
+	res.SeriesOf = of
 	pubs := max(1, r.cfg.Connections/2)
 	r.cfg.Connections -= pubs
 	for _, n := range sizes(r.cfg.Count, 10, 1000, 100_000) {
 		r.cfg.Count = n
 		topic, s, fan := r.scattered(false)
+		s.count = min(s.count, uint32(busy))
 		c, err := r.assemble(ctx, r.filters(false), pubs, topic)
 		if err != nil {
 			return err

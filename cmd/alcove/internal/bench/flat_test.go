@@ -37,6 +37,7 @@ func TestScales(t *testing.T) {
 	for scenario, want := range map[string][]int{
 		"scale-connections":   {10, 40},
 		"scale-subscriptions": {10, 25},
+		"scale-topics":        {10, 25},
 	} {
 		res := load(t, addr, func(c *Config) { c.Scenario, c.Connections, c.Count = scenario, 40, 25 })
 		if !slices.Equal(res.numbers(), want) || res.SeriesOf != strings.TrimPrefix(scenario, "scale-") {
