@@ -32,6 +32,7 @@ var goals = []goal{
 	{"two-loops", messageCost, 1.11, "one-loop"},
 	{"idle", connMemory, 1000, ""}, {"idle-tls", connMemory, 12_000, ""}, {"connect", connectCost, 80, ""},
 	{"subs-exact", subsMemory, 200, ""}, {"subs-exact", publishCost, 4, ""}, {"subs-wild", publishCost, 1.5, ""},
+	{"pauses", pauseMost, 1000, ""},
 	{"drain", messagesOut, 500_000, ""}, {"retained", messagesIn, 100_000, ""}, {"retained-memory", messagesIn, 400_000, ""},
 }
 

@@ -150,6 +150,7 @@ func (s *sample) faults() string {
 type series struct {
 	samples []*sample
 	err     error // the last failure
+	origin  int   // in a report, the index of the run that it comes from
 }
 
 // median gives the middle of one figure over the samples; NaN when it was not
@@ -217,6 +218,9 @@ func command(o options) string {
 	}
 	if strings.Join(o.scenarios, ",") != defaultScenarios() {
 		flags = append(flags, "--scenarios "+strings.Join(o.scenarios, ","))
+	}
+	if o.merge {
+		flags = append(flags, "--merge")
 	}
 	target := "make bench"
 	if !o.pin {
