@@ -201,7 +201,7 @@ func (r *report) apart() string {
 				rows = append(rows, fmt.Sprintf("%s (%s alone)", scenario, strings.Join(theirs, ", ")))
 			}
 		}
-		fmt.Fprintf(&b, "- %s: by `%s` on %s; %d interleaved runs of %s, Linux %s, %s\n", strings.Join(rows, ", "), about.Command, about.Date,
+		fmt.Fprintf(&b, "- %s: by `%s` on %s; interleaved runs: %d of %s; Linux %s, %s\n", strings.Join(rows, ", "), about.Command, about.Date,
 			about.Rounds, about.Duration, about.Kernel, about.Go)
 	}
 	if b.Len() == 0 {

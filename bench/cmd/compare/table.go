@@ -334,7 +334,7 @@ func number(v float64) string {
 	case math.IsNaN(v) || math.IsInf(v, 0) || v == 0:
 		return "–"
 	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
+		return count(v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
 	case v >= 1:
