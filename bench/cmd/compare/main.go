@@ -10,7 +10,10 @@
 // each round, so that a slow moment of the machine meets all of them; nothing is left
 // running.
 //
-// Usage: compare [flags], in the folder of this module.
+// Usage: compare [flags], in the folder of this module. The results are kept beside the
+// document as JSON. `compare --from ../docs/performance.json` makes document and charts
+// of them again; `compare --scenarios a,b --merge` measures two rows again, and the
+// document says which those were.
 package main
 
 import (
