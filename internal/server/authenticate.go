@@ -34,10 +34,7 @@ func (c *Conn) beginAuthentication(t *broker.Turn, p *mqtt.Connect, body []byte,
 		c.fail(t, errAuthMethod) // [MQTT-4.12.0-1]
 		return
 	}
-	if c.more == nil {
-		c.more = &connMore{}
-	}
-	c.more.auth = &authentication{
+	c.rarely().auth = &authentication{
 		method:  auth.ScramMethod,
 		scram:   auth.NewScram(c.loop.srv.directory, c.address()),
 		connect: append([]byte(nil), body...),

@@ -145,7 +145,9 @@ func (c *Conn) lost(t *broker.Turn, cause error) {
 // shed lets go what only a living connection needs.
 func (c *Conn) shed() {
 	c.link = broker.Link{}
-	c.more = nil
+	if x := c.more; x != nil { // stuck and moved still count
+		x.auth, x.aliases = nil, nil
+	}
 	c.holds, c.begun = 0, 0
 	c.dropTail()
 	if c.wrap != nil && c.wrap.ws != nil {

@@ -39,7 +39,7 @@ const (
 )
 
 // ops are what others ask of a connection's owner.
-type ops = uint32
+type ops uint8
 
 const (
 	opArm     ops = 1 << iota // wait for room in the socket
@@ -70,7 +70,7 @@ type Conn struct {
 	wrap *wrap     // TLS and WebSocket, nil for plain MQTT
 	// tail is what was read and could not be handled yet: the beginning of a
 	// packet, or, while there is a hold, all that came.
-	tail   []byte
+	tail   *tail
 	timer  timer
 	remote endpoint
 	sock   socket
@@ -94,8 +94,18 @@ type Conn struct {
 
 // connMore is what few connections ever need.
 type connMore struct {
+	stuck   uint32          // the tick since when the output stands still
+	moved   uint32          // output.moved at that time
 	auth    *authentication // enhanced authentication, nil without
 	aliases *aliasTable     // of the client, nil until it uses one
+}
+
+// rarely returns the connection's connMore, made where there was none.
+func (c *Conn) rarely() *connMore {
+	if c.more == nil {
+		c.more = &connMore{}
+	}
+	return c.more
 }
 
 // authentication is the connection's enhanced authentication, nil without one.
@@ -115,8 +125,6 @@ type deadlines struct {
 	heard     uint32 // when the client was last heard
 	begun     uint32 // when the packet in tail began, 0 for none
 	by        uint32 // the end of the state
-	stuck     uint32 // since when the output stands still
-	moved     uint32 // output.moved at that time
 	timed     uint32 // what the wheel has it for, 0 for nothing
 }
 
@@ -140,7 +148,7 @@ var (
 
 // post asks something of the owner.
 func (c *Conn) post(what ops) {
-	if c.ops.Or(what) == 0 {
+	if c.ops.Or(uint32(what)) == 0 {
 		c.loop.leave(c, nil)
 	}
 }
@@ -218,7 +226,7 @@ func (c *Conn) handleOps(t *broker.Turn, what ops) {
 
 // late is handleOps once the loop has gone.
 func (c *Conn) late() {
-	if c.ops.Swap(0)&opGone != 0 {
+	if ops(c.ops.Swap(0))&opGone != 0 {
 		c.closeSocket()
 	}
 }
@@ -277,12 +285,12 @@ func (c *Conn) unhold(t *broker.Turn, why holds) {
 
 // resume handles what came before and during a hold.
 func (c *Conn) resume(t *broker.Turn) {
-	if b := c.tail; len(b) > 0 {
+	if rest := c.tail; rest != nil {
 		c.tail = nil
 		c.loop.feeding = c
-		c.feed(t, b)
+		c.feed(t, rest.b)
 		c.loop.feeding = nil
-		c.loop.tails.put(b)
+		c.loop.tails.put(rest)
 	}
 	if c.wrap != nil && c.holds == 0 && c.state < stateClosing {
 		if ws := c.wrap.ws; ws != nil {
@@ -401,7 +409,8 @@ func (c *Conn) armWrite() {
 		return
 	}
 	c.armed = true
-	c.stuck, c.moved = c.loop.tick, moved
+	x := c.rarely()
+	x.stuck, x.moved = c.loop.tick, moved
 	c.watch(c.wants)
 	c.arm()
 }

@@ -18,7 +18,7 @@ func (c *Conn) feed(t *broker.Turn, b []byte) {
 		case c.holds != 0:
 			c.keep(b, 0)
 			return
-		case len(c.tail) > 0:
+		case c.tail != nil:
 			b = b[c.complete(t, b):]
 		default:
 			n, size := c.take(t, b)
@@ -37,10 +37,10 @@ func (c *Conn) feed(t *broker.Turn, b []byte) {
 // complete moves bytes of b to tail, as many as the packet there lacks, handles it
 // if it is whole, and returns how many that were.
 func (c *Conn) complete(t *broker.Turn, b []byte) int {
-	size := c.measure(c.tail)
+	size := c.measure(c.tail.b)
 	lacks := 1 // of the fixed header at least
-	if size > len(c.tail) {
-		lacks = size - len(c.tail)
+	if size > len(c.tail.b) {
+		lacks = size - len(c.tail.b)
 	}
 	n := min(lacks, len(b))
 	c.keep(b[:n], size)
@@ -49,7 +49,7 @@ func (c *Conn) complete(t *broker.Turn, b []byte) int {
 	}
 	packet := c.tail
 	c.tail = nil
-	if used, _ := c.take(t, packet); used == 0 {
+	if used, _ := c.take(t, packet.b); used == 0 {
 		c.tail = packet // there was more of the header to come
 		return n
 	}
@@ -138,19 +138,22 @@ func (c *Conn) packetBegins() {
 // keep appends b to tail. size is that of the packet there, 0 if it is not known:
 // memory grows with the bytes that have come, by doubling, and not beyond it.
 func (c *Conn) keep(b []byte, size int) {
-	need := len(c.tail) + len(b)
+	if len(b) == 0 {
+		return // an empty tail would be one more thing to look for
+	}
+	need := c.tail.len() + len(b)
 	if c.tail == nil {
 		c.tail = c.loop.tails.get(need)
-	} else if need > cap(c.tail) {
+	} else if need > cap(c.tail.b) {
 		room := 2 * need
 		if size >= need {
 			room = min(room, size)
 		}
 		old := c.tail
-		c.tail = append(make([]byte, 0, room), old...)
+		c.tail = &tail{append(make([]byte, 0, room), old.b...)}
 		c.loop.tails.put(old)
 	}
-	c.tail = append(c.tail, b...)
+	c.tail.b = append(c.tail.b, b...)
 }
 
 // dropTail throws tail away.

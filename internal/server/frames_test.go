@@ -342,11 +342,11 @@ func FuzzWebSocketFrames(f *testing.F) {
 			l.srv.live.Add(1)
 			for _, p := range pieces {
 				c.feedFrames(l.turn, bytes.Clone(p))
-				if n := len(c.tail) + len(w.ws.rest) + len(w.ws.word); n > len(data) {
+				if n := c.tail.len() + len(w.ws.rest) + len(w.ws.word); n > len(data) {
 					t.Fatalf("%d bytes kept of %d", n, len(data))
 				}
 			}
-			state, tail = c.state, string(c.tail)
+			state, tail = c.state, c.tail.text()
 			c.out.state |= outBlocked
 			for ch := c.out.queue.first; ch != nil; ch = ch.next {
 				out += string(ch.mem[ch.r:ch.w])
@@ -386,7 +386,7 @@ func FuzzConnFeed(f *testing.F) {
 				l.collect()
 				c.received(l.turn, bytes.Clone(p))
 			}
-			state, tail := c.state, string(c.tail)
+			state, tail := c.state, c.tail.text()
 			c.lost(l.turn, errPeerClosed)
 			l.turn.End()
 			l.collect()

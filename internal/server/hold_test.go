@@ -47,7 +47,7 @@ func TestSlowPacket(t *testing.T) {
 			b.at(start + s*uint32(time.Second/tickTime))
 		}
 		if ended := b.c.state != stateUp; ended != x.ends {
-			t.Errorf("%s: ended %v after %d bytes", x.name, ended, len(b.c.tail))
+			t.Errorf("%s: ended %v after %d bytes", x.name, ended, b.c.tail.len())
 		}
 	}
 	// While we do not read, it is not the client that is slow.
@@ -106,8 +106,8 @@ func TestHoldKeepsOrder(t *testing.T) {
 		t.Fatal("handled although a hold is left")
 	}
 	c.unhold(b.l.turn, holdPress)
-	if c.out.size != 4 || len(c.tail) != 1 || c.begun == 0 {
-		t.Fatalf("%d bytes of answers, %d of a packet", c.out.size, len(c.tail))
+	if c.out.size != 4 || c.tail.len() != 1 || c.begun == 0 {
+		t.Fatalf("%d bytes of answers, %d of a packet", c.out.size, c.tail.len())
 	}
 	c.received(b.l.turn, []byte{0})
 	if c.state != stateClosing {
@@ -178,13 +178,13 @@ func TestTailGrowsWithBytes(t *testing.T) {
 	head := []byte{0x30, 0xff, 0xff, 0xff, 0x03} // 8 MiB
 	c.feed(b.l.turn, head[:3])
 	c.feed(b.l.turn, head[3:])
-	if cap(c.tail) > tailSize {
-		t.Fatalf("%d bytes for a header", cap(c.tail))
+	if cap(c.tail.b) > tailSize {
+		t.Fatalf("%d bytes for a header", cap(c.tail.b))
 	}
 	for have := len(head); have < 1<<20; have += 10000 {
 		c.feed(b.l.turn, body(10000, 0))
-		if cap(c.tail) > 2*len(c.tail)+tailSize {
-			t.Fatalf("room for %d bytes, %d have come", cap(c.tail), len(c.tail))
+		if cap(c.tail.b) > 2*c.tail.len()+tailSize {
+			t.Fatalf("room for %d bytes, %d have come", cap(c.tail.b), c.tail.len())
 		}
 	}
 	c.close()
@@ -297,4 +297,12 @@ func TestLadenGoesOn(t *testing.T) {
 	if _, err := io.ReadFull(b.peer, got); err != nil || !bytes.Equal(got, pingresp) {
 		t.Errorf("%x, %v", got, err)
 	}
+}
+
+// text is what waits.
+func (t *tail) text() string {
+	if t == nil {
+		return ""
+	}
+	return string(t.b)
 }

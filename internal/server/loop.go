@@ -239,7 +239,7 @@ func (l *loop) collect() {
 		calls[i] = nil
 	}
 	for i, c := range conns {
-		c.handleOps(l.turn, c.ops.Swap(0))
+		c.handleOps(l.turn, ops(c.ops.Swap(0)))
 		conns[i] = nil
 	}
 	m.oldConns, m.oldCalls = conns, calls
@@ -333,23 +333,34 @@ func (s *slots) find(i, gen uint32) *Conn {
 	return s.at[i].c
 }
 
-// tails are free buffers for the partial packets of connections.
-type tails struct{ free [][]byte }
+// tail is input that waits in a connection; nil is none.
+type tail struct{ b []byte }
 
-func (t *tails) get(n int) []byte {
+func (t *tail) len() int {
+	if t == nil {
+		return 0
+	}
+	return len(t.b)
+}
+
+// tails are free buffers for the partial packets of connections.
+type tails struct{ free []*tail }
+
+func (t *tails) get(n int) *tail {
 	if n > tailSize {
-		return make([]byte, 0, n)
+		return &tail{make([]byte, 0, n)}
 	}
 	if k := len(t.free); k > 0 {
 		b := t.free[k-1]
 		t.free = t.free[:k-1]
 		return b
 	}
-	return make([]byte, 0, tailSize)
+	return &tail{make([]byte, 0, tailSize)}
 }
 
-func (t *tails) put(b []byte) {
-	if cap(b) == tailSize && len(t.free) < tailsKept {
-		t.free = append(t.free, b[:0])
+func (t *tails) put(b *tail) {
+	if cap(b.b) == tailSize && len(t.free) < tailsKept {
+		b.b = b.b[:0]
+		t.free = append(t.free, b)
 	}
 }

@@ -36,22 +36,22 @@ type marks struct {
 type output struct {
 	mu    sync.Mutex
 	queue chunks
-	size  int // bytes in queue
-	// control is how many of them came through Send, to within a chunk.
-	control int
-	rare    *outRare // nil while none of it is needed
+	size  int      // bytes in queue
+	rare  *outRare // nil while none of it is needed
 	// maxPacket is the client's Maximum Packet Size, 0 for none; aliasMax its
 	// Topic Alias Maximum. Both are set before the broker knows the connection.
 	maxPacket uint32
 	aliasMax  uint16
 	state     outState
-	version   mqtt.Version
-	// sent counts the PUBLISH packets.
-	sent uint64
+	// control is how many bytes of the queue came through Send, to within a chunk.
+	control int32
 	// moved counts the writes that made progress.
 	moved uint32
+	// sent counts the PUBLISH packets.
+	sent uint64
 	// later is what Flush posts to the owner when it has let the lock go.
-	later ops
+	later   ops
+	version mqtt.Version
 	// over says that size is above the soft mark (until it is below the low
 	// one). It is read without the lock, by loops that feed other connections.
 	over atomic.Bool
@@ -131,7 +131,7 @@ func (c *Conn) appendControl(t *broker.Turn, b []byte) {
 	ch := o.queue.reserve(len(b))
 	ch.w += copy(ch.mem[ch.w:], b)
 	ch.control += len(b)
-	o.control += len(b)
+	o.control += int32(len(b))
 	c.grown(len(b))
 	c.touch(t)
 }
@@ -185,7 +185,7 @@ func (c *Conn) appendDisconnect(t *broker.Turn, code mqtt.ReasonCode, reason str
 func (c *Conn) settle(n int) {
 	o := &c.out
 	o.size -= n
-	o.control -= o.queue.drop(n)
+	o.control -= int32(o.queue.drop(n))
 	o.moved++
 	if o.state&outAbove != 0 && o.size <= c.loop.marks.low {
 		o.later |= opDrained

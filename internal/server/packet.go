@@ -140,13 +140,11 @@ func (c *Conn) resolve(p *mqtt.Publish) error {
 	if alias == 0 || alias > int(c.loop.srv.limits.TopicAliasMaximum) {
 		return errAliasTooHigh // [MQTT-3.3.2-8] [MQTT-3.3.2-9] [MQTT-3.3.2-12]
 	}
-	if c.more == nil {
-		c.more = &connMore{}
+	x := c.rarely()
+	if x.aliases == nil {
+		x.aliases = &aliasTable{}
 	}
-	if c.more.aliases == nil {
-		c.more.aliases = &aliasTable{}
-	}
-	a := c.more.aliases
+	a := x.aliases
 	if len(p.Topic) == 0 {
 		if alias > len(a.topics) || a.topics[alias-1] == nil {
 			return errAliasUnknown

@@ -31,7 +31,7 @@ func (c *Conn) due() (due uint32) {
 		}
 	}
 	if c.armed {
-		soonest(c.stuck + ticks(c.loop.srv.cfg.Limits.WriteTimeout))
+		soonest(c.rarely().stuck + ticks(c.loop.srv.cfg.Limits.WriteTimeout))
 	}
 	return due
 }
@@ -39,7 +39,7 @@ func (c *Conn) due() (due uint32) {
 // slowBy is when the packet in tail has come too slowly, unless more of it comes.
 func (c *Conn) slowBy() uint32 {
 	return c.begun + ticks(packetGrace) +
-		uint32(len(c.tail)/packetRate)*uint32(time.Second/tickTime)
+		uint32(c.tail.len()/packetRate)*uint32(time.Second/tickTime)
 }
 
 // arm sees to it that the wheel has c no later than its next deadline. It may have
@@ -87,9 +87,10 @@ func (c *Conn) standsStill(now uint32) bool {
 	c.out.mu.Lock()
 	moved := c.out.moved
 	c.out.mu.Unlock()
-	if moved != c.moved {
-		c.moved, c.stuck = moved, now
+	x := c.rarely()
+	if moved != x.moved {
+		x.moved, x.stuck = moved, now
 		return false
 	}
-	return now >= c.stuck+ticks(c.loop.srv.cfg.Limits.WriteTimeout)
+	return now >= x.stuck+ticks(c.loop.srv.cfg.Limits.WriteTimeout)
 }

@@ -149,33 +149,34 @@ func (c *counts[V]) list(child uint32) {
 	}
 }
 
-// check looks at the slots of a table.
+// check looks at the lines of a table.
 func (t *table) check(f failer, hashOf func(uint32) uint32) {
 	for i, s := range t.dir {
 		used := 0
-		for slot, id := range s.ids {
-			if (id == 0) != (s.tags[slot] == 0) {
-				f.Fatalf("slot %d: record %d, tag %d", slot, id, s.tags[slot])
+		for at := range s.lines {
+			l := &s.lines[at]
+			used += int(l.used)
+			for slot, id := range l.ids {
+				if taken := slot < int(l.used); (id != 0) != taken || (l.tags[slot] != 0) != taken {
+					f.Fatalf("line %d, %d used, slot %d: record %d, tag %d", at, l.used, slot, id, l.tags[slot])
+				}
 			}
-			if id == 0 {
-				continue
-			}
-			used++
+		}
+		for id := range s.records {
 			hash := hashOf(id)
 			if int(hash>>(32-t.depth))>>(t.depth-s.depth) != i>>(t.depth-s.depth) {
 				f.Fatalf("record %d with hash %x is in segment %d of %d", id, hash, i, len(t.dir))
 			}
 			found := false
-			for p := t.probe(hash); !found; {
-				got := p.next()
-				if got == 0 {
-					f.Fatalf("record %d is not found by its hash", id)
-				}
+			for got, p := t.probe(hash).next(); got != 0 && !found; got, p = p.next() {
 				found = got == id
 			}
+			if !found {
+				f.Fatalf("record %d is not found by its hash", id)
+			}
 		}
-		if used != s.used || used == len(s.ids) {
-			f.Fatalf("%d of %d slots used, counts %d", used, len(s.ids), s.used)
+		if used != s.used || used == len(s.lines)*lineSlots {
+			f.Fatalf("%d of %d slots used, counts %d", used, len(s.lines)*lineSlots, s.used)
 		}
 	}
 }

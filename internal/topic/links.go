@@ -25,17 +25,14 @@ func isList(level string) bool { return strings.IndexByte(level, ',') >= 0 }
 
 // fan gives the first link of a chain, or 0.
 func (t *trie) fan(parent, hash uint32, word string) uint32 {
-	for p := t.fans.probe(hashEdge(parent, hash)); ; {
-		id := p.next()
-		if id == 0 {
-			return 0
-		}
+	for id, p := t.fans.probe(hashEdge(parent, hash)).next(); id != 0; id, p = p.next() {
 		if l := t.links.at(id); l.hash == hash {
 			if n := t.nodes.at(l.child); n.parent == parent && n.text[l.from:l.to] == word {
 				return id
 			}
 		}
 	}
+	return 0
 }
 
 func (t *trie) hashOfLink(id uint32) uint32 {

@@ -44,13 +44,20 @@ type branch struct{ id, depth uint32 }
 // linked marks a branch's depth when id is a link's; depths have 17 bits.
 const linked = 1 << 31
 
-// part is a level of the topic: what begins there, how long the level is, and
-// its hash.
-type part struct {
-	rest string
-	size uint32
+// part is a level of the topic: where it begins and ends, and its hash.
+type part struct{ from, to, hash uint32 }
+
+// candidate is a leaf that the walk has come to, at a level of the topic, but has
+// not looked at.
+type candidate struct {
+	set  uint32
+	node uint32 // where it was found by the level's hash; 0: by '+'
 	hash uint32
+	from uint32 // where in the topic the level begins
 }
+
+// leavesTogether is how many leaves a walk gathers before it looks at them.
+const leavesTogether = 8
 
 // matchTrie walks the trie depth first. Of each node at most the '+' child and
 // a chain of links wait on the stack while another child is followed, so the
@@ -64,6 +71,8 @@ func (t *Tree[V]) matchTrie(topic string, dst []V) ([]V, int) {
 		unread     = 0 // where the next level begins
 		hidden     = hidesTopic(&t.dialect, topic)
 		cur        = branch{id: t.trie.root}
+		leafRoom   [2 * leavesTogether]candidate
+		leaves     = leafRoom[:0]
 	)
 	for steps := 1; ; steps++ {
 		n := t.trie.nodes.at(cur.id)
@@ -74,7 +83,7 @@ func (t *Tree[V]) matchTrie(topic string, dst []V) ([]V, int) {
 		}
 		if int(cur.depth) == len(parts) && unread <= len(topic) {
 			level := levelAt(topic, unread)
-			parts = append(parts, part{topic[unread:], uint32(len(level)), hashText(level)})
+			parts = append(parts, part{uint32(unread), uint32(unread + len(level)), hashText(level)})
 			unread += len(level) + 1
 		}
 		depth, kid := cur.depth+1, uint32(0)
@@ -82,52 +91,75 @@ func (t *Tree[V]) matchTrie(topic string, dst []V) ([]V, int) {
 			p := &parts[cur.depth]
 			if wild && n.plus&leaf != 0 {
 				steps++
-				if s := t.sets.at(n.plus &^ leaf); fits(s.tail(), p.rest) {
-					dst = t.appendTo(dst, s)
-				}
+				leaves = append(leaves, candidate{set: n.plus &^ leaf, from: p.from})
 			} else if wild && n.plus != 0 {
 				waiting = append(waiting, branch{n.plus, depth})
 			}
 			if n.lists != 0 { // [EXT-SEL-1]
-				if first := t.trie.fan(cur.id, p.hash, p.rest[:p.size]); first != 0 {
+				if first := t.trie.fan(cur.id, p.hash, topic[p.from:p.to]); first != 0 {
 					waiting = append(waiting, branch{first, depth | linked})
 				}
 			}
 			if n.kids != 0 {
-				kid, dst = t.follow(cur.id, p, dst)
+				kid, leaves = t.follow(cur.id, topic, p, leaves)
 			}
 		} else if n.here != 0 {
 			dst = t.appendTo(dst, t.sets.at(n.here))
+		}
+		if len(leaves) >= leavesTogether {
+			dst, leaves = t.compare(leaves, topic, dst), leaves[:0]
 		}
 		if kid != 0 {
 			cur = branch{kid, depth}
 			continue
 		}
 		if len(waiting) == 0 {
-			return dst, steps
+			return t.compare(leaves, topic, dst), steps
 		}
 		cur, waiting = t.trie.take(waiting)
 	}
 }
 
-// follow gives the node to which another leads by a topic's level, or 0. Where
-// it leads to a leaf, and the topic's other levels fit, its values are appended.
-func (t *Tree[V]) follow(parent uint32, p *part, dst []V) (uint32, []V) {
-	for search := t.trie.edges.probe(hashEdge(parent, p.hash)); ; {
-		id := search.next()
-		switch {
-		case id == 0:
-			return 0, dst
-		case id&leaf == 0:
-			if n := t.trie.nodes.at(id); n.parent == parent && n.hash == p.hash && n.text == p.rest[:p.size] {
-				return id, dst
-			}
-		default:
-			if s := t.sets.at(id &^ leaf); s.node == parent && s.hash == p.hash && fits(s.tail(), p.rest) {
-				return 0, t.appendTo(dst, s)
-			}
+// follow gives the node to which another leads by a topic's level, or 0, and
+// appends the leaves to which it may lead.
+func (t *Tree[V]) follow(parent uint32, topic string, p *part, leaves []candidate) (uint32, []candidate) {
+	for id, next := t.trie.edges.probe(hashEdge(parent, p.hash)).next(); id != 0; id, next = next.next() {
+		if id&leaf != 0 {
+			leaves = append(leaves, candidate{id &^ leaf, parent, p.hash, p.from})
+		} else if n := t.trie.nodes.at(id); n.parent == parent && n.hash == p.hash && n.text == topic[p.from:p.to] {
+			return id, leaves
 		}
 	}
+	return 0, leaves
+}
+
+// compare appends the values of those leaves that the topic fits.
+//
+// A leaf's set, and then its text, are seldom in the processor's cache, and each
+// costs as much as all the rest of a match. Hence two rounds, each through all
+// leaves: what one reads depends on nothing that another reads, so the processor
+// fetches it for all of them at once. With two leaves a match among 10⁶ filters
+// that made a match a fifth shorter, and among 10⁵ a PUBLISH with its two
+// deliveries, in the whole broker, 9 %; a small tree's match is 10 ns longer.
+func (t *Tree[V]) compare(leaves []candidate, topic string, dst []V) []V {
+	n := 0
+	for i := range leaves {
+		c := &leaves[i]
+		if s := t.sets.at(c.set); c.node != 0 && (s.node != c.node || s.hash != c.hash) {
+			continue
+		}
+		if n != i {
+			leaves[n] = *c
+		}
+		n++
+	}
+	for i := range n {
+		c := &leaves[i]
+		if s := t.sets.at(c.set); fits(s.tail(), topic[c.from:]) {
+			dst = t.appendTo(dst, s)
+		}
+	}
+	return dst
 }
 
 // take gives the next branch to follow, of at least one that waits.

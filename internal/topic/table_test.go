@@ -2,6 +2,7 @@ package topic
 
 import (
 	"testing"
+	"unsafe"
 
 	"pgregory.net/rapid"
 )
@@ -15,14 +16,12 @@ func TestTableAgainstModel(t *testing.T) {
 		var tab table
 		model := map[uint32]bool{}
 		live := func(id uint32) bool {
-			for p := tab.probe(hashOf(id)); ; {
-				switch p.next() {
-				case id:
+			for got, p := tab.probe(hashOf(id)).next(); got != 0; got, p = p.next() {
+				if got == id {
 					return true
-				case 0:
-					return false
 				}
 			}
+			return false
 		}
 		many := 4000
 		if mask <= 0xff {
@@ -62,6 +61,13 @@ func TestTableAgainstModel(t *testing.T) {
 	})
 }
 
+// TestLineSize: a line is a cache line.
+func TestLineSize(t *testing.T) {
+	if n := unsafe.Sizeof(line{}); n != 64 {
+		t.Errorf("%d bytes", n)
+	}
+}
+
 // TestTableGrows: no insertion moves more than a segment, and after removals
 // little memory is left.
 func TestTableGrows(t *testing.T) {
@@ -73,7 +79,7 @@ func TestTableGrows(t *testing.T) {
 		var last *segment
 		for _, s := range tab.dir {
 			if s != last {
-				slots += len(s.ids)
+				slots += len(s.lines) * lineSlots
 			}
 			last = s
 		}
@@ -82,7 +88,7 @@ func TestTableGrows(t *testing.T) {
 	for id := uint32(1); id <= n; id++ {
 		moved = 0
 		tab.insert(hashEdge(id, 1), id, hashOf)
-		if moved > 2*segmentMost {
+		if moved > 2*segmentMost*lineSlots {
 			t.Fatalf("insertion %d moved %d records", id, moved)
 		}
 	}
@@ -92,11 +98,11 @@ func TestTableGrows(t *testing.T) {
 	for id := uint32(1); id < n; id++ {
 		moved = 0
 		tab.remove(hashEdge(id, 1), id, hashOf)
-		if moved > 2*segmentMost {
+		if moved > 2*segmentMost*lineSlots {
 			t.Fatalf("removal %d moved %d records", id, moved)
 		}
 	}
-	if got := slots(); got > 16*len(tab.dir) {
+	if got := slots(); got > 2*lineSlots*len(tab.dir) {
 		t.Errorf("%d slots in %d segments for one record", got, len(tab.dir))
 	}
 }

@@ -94,15 +94,12 @@ func (t *Tree[V]) find(filter string) uint32 {
 // findExact gives the set of an exact filter, or 0.
 func (t *Tree[V]) findExact(filter string) uint32 {
 	hash := hashText(filter)
-	for p := t.exact.probe(hash); ; {
-		id := p.next()
-		if id == 0 {
-			return 0
-		}
+	for id, p := t.exact.probe(hash).next(); id != 0; id, p = p.next() {
 		if s := t.sets.at(id); s.hash == hash && s.text() == filter {
 			return id
 		}
 	}
+	return 0
 }
 
 func (t *Tree[V]) hashOfSet(id uint32) uint32 { return t.sets.at(id).hash }

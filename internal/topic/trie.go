@@ -13,7 +13,7 @@ import "strings"
 // Where only one filter goes on, the child is no node but that filter's set: a
 // leaf, whose other levels are compared with the topic's where they stand, in
 // the filter's text. So a filter with a word of its own costs no more than an
-// exact one, and a match that comes to it touches a place in the table, the set
+// exact one, and a match that comes to it touches a line of the table, the set
 // and the text. Only when a second filter goes the same way the leaf moves down,
 // a level and a node at a time.
 //
@@ -95,22 +95,19 @@ func (t *Tree[V]) child(parent uint32, level string) uint32 {
 		return t.trie.nodes.at(parent).plus
 	}
 	hash := hashText(level)
-	for p := t.trie.edges.probe(hashEdge(parent, hash)); ; {
-		id := p.next()
-		switch {
-		case id == 0:
-			return 0
-		case id&leaf == 0:
+	for id, p := t.trie.edges.probe(hashEdge(parent, hash)).next(); id != 0; id, p = p.next() {
+		if id&leaf == 0 {
 			if n := t.trie.nodes.at(id); n.parent == parent && n.hash == hash && n.text == level {
 				return id
 			}
-		default:
+		} else {
 			s := t.sets.at(id &^ leaf)
 			if s.node == parent && s.hash == hash && levelAt(s.tail(), 0) == level {
 				return id
 			}
 		}
 	}
+	return 0
 }
 
 func (t *Tree[V]) hashOfEdge(id uint32) uint32 {

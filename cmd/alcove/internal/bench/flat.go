@@ -18,6 +18,7 @@ func sizes(largest int, steps ...int) (all []int) {
 
 // step drives the cells of one size and adds what a message cost to the result.
 func (r *run) step(ctx context.Context, n int, cells []*cell, res *Result) error {
+	res.Rates = Rates{} // one that is not measured must not keep the last size's
 	if err := r.drive(ctx, cells, res); err != nil {
 		return fmt.Errorf("with %d %s: %w", n, res.SeriesOf, err)
 	}
