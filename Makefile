@@ -9,7 +9,7 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/$(BIN)/home
 endif
 
-.PHONY: all build race test setup unit check suites fuzz interop bench bench-unpinned bench-micro bench-check sizes fmt lint clean
+.PHONY: all build race test setup unit check suites fuzz interop bench bench-unpinned pgo bench-micro bench-check sizes fmt lint clean
 
 all: build
 
@@ -37,6 +37,9 @@ bench: ## Alcove beside mosquitto, mochi and nats-server; writes docs/performanc
 
 bench-unpinned: ## the same without pinning processes to cores; prints only
 	cd bench && $(GO) run ./cmd/compare --pin=false --out= $(BENCH)
+
+pgo: ## profiles the broker under the usual traffic; writes cmd/alcove/default.pgo, which `make build` then takes
+	$(GO) run ./scripts/pgo $(PGO)
 
 bench-micro: ## single parts: matching, expressions, sticky picks, retained messages, stamps, deliveries, logins, logs
 	$(GO) run ./scripts/micro $(MICRO)

@@ -31,6 +31,7 @@ import (
 const tokenFile = "operator.token"
 
 func newServe() *cobra.Command {
+	var profile *string
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the broker",
@@ -43,10 +44,13 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return profiled(*profile, func() error {
+				return serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			})
 		},
 	}
 	addServeFlags(cmd.Flags())
+	profile = addProfileFlag(cmd.Flags())
 	return cmd
 }
 

@@ -80,11 +80,7 @@ func (r *report) latencyChart(file string) chart {
 func joined(values []float64) string {
 	var parts []string
 	for _, v := range values {
-		if v >= 1000 {
-			parts = append(parts, count(v))
-		} else {
-			parts = append(parts, number(v))
-		}
+		parts = append(parts, number(v))
 	}
 	return strings.Join(parts, " / ")
 }

@@ -88,14 +88,15 @@ var tenancyFigures = []struct {
 // markdown writes the whole document, with links to charts that are beside it.
 func (r *report) markdown(c charts) string {
 	var b strings.Builder
-	b.WriteString("# Alcove beside its peers\n\n" + r.origin.about())
+	b.WriteString("# Alcove beside its peers\n\n" + r.origins[0].about())
 	b.WriteString("Absolute figures move with the machine; the ratios of one run hold better. ")
 	b.WriteString("A ratio is Alcove's figure divided by the peer's. A dash: the broker has no such feature, or did not complete.\n")
 	b.WriteString("`alcove bench --help` says what each scenario does. `make bench-micro` measures single parts: " +
 		"matching, expressions, sticky picks, retained messages, stamps, deliveries.\n\n| broker | version |\n|---|---|\n")
 	for _, broker := range r.brokers {
-		fmt.Fprintf(&b, "| %s | %s |\n", broker, r.origin.Versions[broker])
+		fmt.Fprintf(&b, "| %s | %s |\n", broker, r.version(broker))
 	}
+	b.WriteString(r.apart())
 	b.WriteString(r.goals())
 	b.WriteString(c.cost.link())
 	b.WriteString(r.leaders())

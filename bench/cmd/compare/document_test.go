@@ -83,6 +83,14 @@ func TestDialect(t *testing.T) {
 		[]string{"What the dialect costs", "as a database", "## Accounts", "## Goals", "## Who", "more and more", "!["})
 }
 
+func TestDistance(t *testing.T) {
+	for ratio, want := range map[float64]string{1: "0.0 % above", 1.02: "2.0 % above", 1.5: "50 % above", 0.25: "75 % below", 0.995: "0.5 % below", 3: "3.00 × as much"} {
+		if got := distance(ratio); got != want {
+			t.Errorf("%v: %s, want %s", ratio, got, want)
+		}
+	}
+}
+
 // TestGoals: a goal is met or missed by the medians, what it is a multiple of counts,
 // and a goal that is missed is told as such.
 func TestGoals(t *testing.T) {

@@ -27,6 +27,7 @@ var (
 	connMemory  = measure{"memory per connection, bytes", func(s *sample) float64 { return s.RSSPerConn }, count, false}
 	subsMemory  = measure{"memory per subscription, bytes", func(s *sample) float64 { return s.RSSPerSub }, count, false}
 	ackTail     = measure{"acknowledgement, p99, µs", func(s *sample) float64 { return s.AckP99 }, number, false}
+	pauseMost   = measure{"longest pause, µs", func(s *sample) float64 { return s.PauseMax }, number, false}
 	latencyTail = measure{"p99, µs", func(s *sample) float64 { return s.P99 }, number, false}
 )
 
@@ -77,6 +78,11 @@ var lists = []list{
 		{"at half, p50", func(s *sample) float64 { return s.HalfAckP50 }, number, false},
 		{"at half, p99", func(s *sample) float64 { return s.HalfAckP99 }, number, false},
 		{"at half, p99.9", func(s *sample) float64 { return s.HalfAckP999 }, number, false},
+	}},
+	{"Pauses of the collector", "pauses: µs for which all of Alcove stood still, while subscriptions and retained messages came in and were updated.", "pauses", []measure{
+		{"how many", func(s *sample) float64 { return float64(s.Pauses) }, count, false},
+		{"p99", func(s *sample) float64 { return s.PauseP99 }, number, false},
+		{"longest", func(s *sample) float64 { return s.PauseMax }, number, false},
 	}},
 	{"What a slow subscriber costs the others", "stalled: latency of others in µs; less is better.", "stalled", []measure{
 		{"p50 alone", func(s *sample) float64 { return s.P50 }, number, false},

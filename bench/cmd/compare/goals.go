@@ -32,6 +32,7 @@ var goals = []goal{
 	{"two-loops", messageCost, 1.11, "one-loop"},
 	{"idle", connMemory, 1000, ""}, {"idle-tls", connMemory, 12_000, ""}, {"connect", connectCost, 80, ""},
 	{"subs-exact", subsMemory, 200, ""}, {"subs-exact", publishCost, 4, ""}, {"subs-wild", publishCost, 1.5, ""},
+	{"pauses", pauseMost, 1000, ""},
 	{"drain", messagesOut, 500_000, ""}, {"retained", messagesIn, 100_000, ""}, {"retained-memory", messagesIn, 400_000, ""},
 }
 
@@ -78,24 +79,26 @@ func (g goal) verdict(value, limit float64) string {
 	if math.IsNaN(value) || math.IsNaN(limit) {
 		return "not measured"
 	}
-	side := "below"
-	if value > limit {
-		side = "above"
-	}
 	word := "met"
 	if !g.met(value, limit) {
 		word = "**missed**"
 	}
-	return fmt.Sprintf("%s, %s %s", word, percent(value/limit-1), side)
+	return word + ", " + distance(value/limit)
 }
 
-// percent prints the size of a share.
-func percent(share float64) string {
-	if v := math.Abs(share) * 100; v >= 10 {
-		return fmt.Sprintf("%.0f %%", v)
-	} else {
-		return fmt.Sprintf("%.1f %%", v)
+// distance tells how far a figure is from its limit, by the ratio of the two.
+func distance(ratio float64) string {
+	share, side := 100*(ratio-1), "above"
+	if share < 0 {
+		share, side = -share, "below"
 	}
+	switch {
+	case ratio >= 2:
+		return number(ratio) + " × as much"
+	case share >= 10:
+		return fmt.Sprintf("%.0f %% %s", share, side)
+	}
+	return fmt.Sprintf("%.1f %% %s", share, side)
 }
 
 // ahead names the broker in front and by how many times its figure is better than

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"math"
 	"reflect"
 	"regexp"
 	"runtime"
@@ -13,7 +14,7 @@ import (
 
 // report is what the document and the charts are made of: the medians of a run.
 type report struct {
-	origin    origin
+	origins   []origin // the first is that of most; the others are of rows measured again
 	brokers   []string // in the order of the columns, Alcove first
 	scenarios []string // in the order of the rows
 	results   table    // one sample in each series, or an error
@@ -40,17 +41,28 @@ type origin struct {
 	Versions map[string]string `json:"versions"` // of the brokers
 }
 
+// version is what a broker was when it was measured last.
+func (r *report) version(broker string) string {
+	for _, about := range slices.Backward(r.origins) {
+		if v, ok := about.Versions[broker]; ok {
+			return v
+		}
+	}
+	return "unknown"
+}
+
 // newReport sums up a run that took place on that day.
 func newReport(o options, makers []*maker, results table, day time.Time) *report {
 	about := origin{
 		Date: day.UTC().Format(time.DateOnly), Command: command(o), Rounds: o.rounds, Duration: o.duration.String(),
 		Pinned: o.pin, Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: kernel(), Versions: map[string]string{},
 	}
-	r := &report{origin: about, scenarios: o.scenarios, results: results.summary()}
+	r := &report{origins: []origin{about}, scenarios: slices.Clone(o.scenarios), results: results.summary()}
 	for _, m := range makers {
 		r.brokers = append(r.brokers, m.name)
 		about.Versions[m.name] = m.version
 	}
+	r.sort()
 	return r
 }
 
@@ -97,13 +109,14 @@ func (s *series) summary() *sample {
 		}
 		return all
 	}, nil)
+	out.Series = slices.Clone(out.Series) // it is the first sample's
 	for i := range out.Series {
-		out.Series[i].CPUPerMsg = s.median(func(one *sample) float64 {
+		out.Series[i].CPUPerMsg = rounded(s.median(func(one *sample) float64 {
 			if i < len(one.Series) {
 				return one.Series[i].CPUPerMsg
 			}
 			return 0
-		})
+		}))
 	}
 	return &out
 }
@@ -134,17 +147,24 @@ func summarize(out reflect.Value, all func(index []int) []reflect.Value, at []in
 	}
 }
 
-// middle is the median of the figures that were measured, or 0, to six digits: no more
-// are true, and the kept results are shorter.
+// middle is the median of the figures that were measured, or 0.
 func middle(values []reflect.Value) float64 {
 	var s series
 	for _, v := range values {
 		s.samples = append(s.samples, &sample{P50: v.Float()})
 	}
-	m := s.median(func(one *sample) float64 { return one.P50 })
-	rounded, err := strconv.ParseFloat(strconv.FormatFloat(m, 'g', 6, 64), 64)
-	if err != nil || rounded != rounded {
+	return rounded(s.median(func(one *sample) float64 { return one.P50 }))
+}
+
+// rounded gives six digits, or 0 for what was not measured: no more are true, and the
+// kept results are shorter.
+func rounded(v float64) float64 {
+	if math.IsNaN(v) {
 		return 0
 	}
-	return rounded
+	short, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 6, 64), 64)
+	if err != nil { // beyond the largest number there is
+		return v
+	}
+	return short
 }

@@ -150,6 +150,7 @@ func (s *sample) faults() string {
 type series struct {
 	samples []*sample
 	err     error // the last failure
+	origin  int   // in a report, the index of the run that it comes from
 }
 
 // median gives the middle of one figure over the samples; NaN when it was not
@@ -217,6 +218,9 @@ func command(o options) string {
 	}
 	if strings.Join(o.scenarios, ",") != defaultScenarios() {
 		flags = append(flags, "--scenarios "+strings.Join(o.scenarios, ","))
+	}
+	if o.merge {
+		flags = append(flags, "--merge")
 	}
 	target := "make bench"
 	if !o.pin {
@@ -330,7 +334,7 @@ func number(v float64) string {
 	case math.IsNaN(v) || math.IsInf(v, 0) || v == 0:
 		return "–"
 	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
+		return count(v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
 	case v >= 1:
