@@ -56,7 +56,7 @@ var rows = []row{
 	{name: "r13"}, {name: "pair"}, {name: "pair-1"}, {name: "pair-1k"}, {name: "fan500"}, {name: "fanin"},
 	{name: "tls-r13", transport: overTLS}, {name: "tls-pair", transport: overTLS},
 	{name: "qos1-100"}, {name: "qos1-20"}, {name: "qos2-20"}, {name: "latency"},
-	{name: "latency-50k"}, {name: "half"}, {name: "stalled"}, {name: "durable"},
+	{name: "latency-50k"}, {name: "half"}, {name: "stalled"}, {name: "durable"}, {name: "durable-1000", brokers: alcoveOnly, rounds: 1},
 	{name: "two-cores", cores: 2},
 	{name: "one-loop", brokers: alcoveOnly, cores: 1}, {name: "two-loops", brokers: alcoveOnly, cores: 2},
 	{name: "v5-r13", brokers: withVersion5}, {name: "v5-pair", brokers: withVersion5},
