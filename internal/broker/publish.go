@@ -51,7 +51,7 @@ func (l Link) Publish(t *Turn, p *mqtt.Publish) error {
 		}
 	}
 	count, ticket, code := t.publish(s.ns, m)
-	t.from, t.shapes.raw = nil, nil
+	t.from = nil
 	if p.QoS == mqtt.QoS0 {
 		return nil
 	}
@@ -167,7 +167,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 		ticket, code = t.retain(ns, m)
 	}
 	r := t.route(ns, m.Topic)
-	t.shapes.begin(len(r.targets))
+	t.shapes.begin(m, len(r.targets))
 	t.work += len(r.targets) + len(r.groups) + 1
 	if len(r.conditions) > 0 {
 		t.stamp(ns, m)
@@ -189,6 +189,7 @@ func (t *Turn) publish(ns *Namespace, m *Message) (count int, ticket uint64, cod
 		}
 	}
 	t.placed()
+	t.shapes.end()
 	if len(t.targets) > 0 {
 		t.records = append(t.records, Record{
 			Kind: KindPublish, Top: ns.top, Account: ns.account,

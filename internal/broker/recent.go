@@ -41,8 +41,12 @@ func (r *recent) forget() { *r = recent{topic: r.topic[:0]} }
 // Measured with three receivers a topic (r13): a quarter less time in deliveries. A
 // single receiver of what did not come as it goes out has it encoded straight into its
 // output.
+//
+// What it gives is of that one message, between begin and end: a group or a queue may
+// send others meanwhile, or later in the turn, which belong to whomever.
 type shapes struct {
-	raw     []byte // the packet that came, as it would go out by rawKey; nil for none
+	m       *Message // the message; nil between messages
+	raw     []byte   // the packet that came, as it would go out by rawKey; nil for none
 	rawKey  shape
 	shared  bool  // several receivers are there
 	made    uint8 // which of packets are of this message, by shape
@@ -63,10 +67,13 @@ const (
 // that is saved is nothing beside the copy more.
 const shapeBytes = 1 << 10
 
-// begin forgets the message before; the new one goes to so many receivers.
-func (x *shapes) begin(receivers int) {
-	x.made, x.shared = 0, receivers > 1
+// begin turns to m, which goes to so many receivers.
+func (x *shapes) begin(m *Message, receivers int) {
+	x.m, x.made, x.shared = m, 0, receivers > 1
 }
+
+// end lets the message go.
+func (x *shapes) end() { x.m, x.raw, x.made = nil, nil, 0 }
 
 // came notes the packet that brought the message, where it can go out as it is: from a
 // client of the same kind, by QoS 0, without properties [MQTT-3.3.2-17].
@@ -91,7 +98,7 @@ func (x *shapes) came(v mqtt.Version, p *mqtt.Publish, forward int) {
 // of returns the packet of d, a delivery by QoS 0 without Subscription Identifiers to a
 // client of the version; nil where it is better encoded for that receiver.
 func (x *shapes) of(d *Delivery, v mqtt.Version, stamped bool) []byte {
-	if len(d.Message.Payload) > shapeBytes {
+	if d.Message != x.m || len(d.Message.Payload) > shapeBytes {
 		return nil
 	}
 	key := shape(0)

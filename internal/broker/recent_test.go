@@ -43,7 +43,7 @@ func TestShapesAreWhatIsEncoded(t *testing.T) {
 		p.Packet = p.Append(nil, from)
 		m.Topic, m.Payload = p.Topic, p.Payload
 		x.came(from, &p, len(m.Forward))
-		x.begin(rapid.IntRange(1, 3).Draw(rt, "receivers"))
+		x.begin(&m, rapid.IntRange(1, 3).Draw(rt, "receivers"))
 		for range rapid.IntRange(1, 6).Draw(rt, "deliveries") {
 			to := version.Draw(rt, "to")
 			var d Delivery
@@ -96,5 +96,36 @@ func TestRecentTopic(t *testing.T) {
 	r.note(a, []byte("one/topic"))
 	if r.forget(); r.is(a, []byte("one/topic")) {
 		t.Error("not forgotten")
+	}
+}
+
+// TestShapesAreOfOneMessage: another message that is sent while one is published, or
+// after it, is never given that one's packet [EXT-ACC-1].
+func TestShapesAreOfOneMessage(t *testing.T) {
+	var x shapes
+	p := mqtt.Publish{Topic: []byte("a"), Payload: []byte("mine")}
+	p.Packet = p.Append(nil, mqtt.V311)
+	m, other := Message{Topic: p.Topic, Payload: p.Payload}, Message{Topic: []byte("b"), Payload: []byte("yours")}
+	var d, foreign Delivery
+	d.reset(&m)
+	foreign.reset(&other)
+	x.came(mqtt.V311, &p, 0)
+	x.begin(&m, 2)
+	if x.of(&d, mqtt.V311, false) == nil || x.of(&d, mqtt.V5, false) == nil {
+		t.Fatal("no packet for the message itself")
+	}
+	for _, v := range []mqtt.Version{mqtt.V311, mqtt.V5} {
+		if got := x.of(&foreign, v, false); got != nil {
+			t.Errorf("%v: %q while the other is published", v, got)
+		}
+	}
+	x.end()
+	for _, v := range []mqtt.Version{mqtt.V311, mqtt.V5} {
+		if got := x.of(&foreign, v, false); got != nil {
+			t.Errorf("%v: %q after the other", v, got)
+		}
+		if got := x.of(&d, v, false); got != nil { // its memory is the next one's
+			t.Errorf("%v: %q after the end", v, got)
+		}
 	}
 }

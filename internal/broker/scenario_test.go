@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -282,6 +283,9 @@ func (c *client) Peer() (netip.AddrPort, string) { return testAddr, "tcp" }
 
 func (c *client) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 	m := d.Message
+	if d.Packet != nil && !bytes.Equal(d.Packet, d.Append(nil, c.version)) {
+		return broker.Gone // another message's packet: the line is missing
+	}
 	head := mqtt.PublishHead{
 		Version: c.version, Dup: d.Dup, QoS: d.QoS, Retain: d.Retain, Topic: string(m.Topic),
 		PacketID: d.PacketID, SubscriptionIDs: d.SubscriptionIDs, Expiry: d.Expiry, HasExpiry: d.HasExpiry,

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -109,6 +110,9 @@ func (p *peer) Deliver(t *broker.Turn, d *broker.Delivery) broker.Outcome {
 		s.fail("%s: PUBLISH before CONNACK", p.d.name)
 	}
 	it := readItem(d.Message.Payload)
+	if d.Packet != nil && !bytes.Equal(d.Packet, d.Append(nil, p.d.version)) {
+		s.fail("%s: %q comes as the packet %q", p.d.name, d.Message.Payload, d.Packet)
+	}
 	if (d.PacketID == 0) != (d.QoS == 0) || d.QoS > it.stream.qos {
 		s.fail("%s: QoS %d with identifier %d of a QoS %d message", p.d.name, d.QoS, d.PacketID, it.stream.qos)
 	}
